@@ -1,0 +1,3 @@
+from daskfleet.commands.app import main
+
+main()

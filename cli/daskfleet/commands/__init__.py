@@ -1,0 +1,1 @@
+"""What a person types: each command parses, calls a service or a provider, and prints."""

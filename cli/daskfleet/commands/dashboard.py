@@ -1,0 +1,28 @@
+"""`daskfleet dashboard`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from daskfleet.commands.arguments import NameArgument
+from daskfleet.services.names import DEFAULT_FLEET
+
+
+def dashboard(
+    name: NameArgument = DEFAULT_FLEET,
+    browser: Annotated[bool, typer.Option(help="Open it in the browser.")] = True,
+) -> None:
+    """Open the fleet's dashboard in the browser, and print its address."""
+    from daskfleet.connections import load_connection
+    from daskfleet.providers import load_provider
+
+    connection = load_connection(name)
+    load_provider(connection.provider).check_reachable(connection)
+    print(connection.dashboard_url)
+    if browser:
+        import webbrowser
+
+        if not webbrowser.open(connection.dashboard_url):
+            print("no browser was found here; open the address by hand")

@@ -1,0 +1,39 @@
+"""`daskfleet init`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from daskfleet.errors import FleetError
+
+
+def init(
+    file: Annotated[Path, typer.Argument(help="The file to write; `-` prints it.")] = Path("fleet.yaml"),
+    name: Annotated[str, typer.Option(help="Name of the fleet.")] = "research",
+    provider: Annotated[str, typer.Option(help="Where the fleet is to live; today: local.")] = "local",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+) -> None:
+    """Write a commented fleet file to begin with."""
+    from dask.system import CPU_COUNT
+
+    from daskfleet.home import check_fleet_name
+    from daskfleet.providers import load_provider
+    from daskfleet.services.init import render_fleet_file
+
+    check_fleet_name(name)
+    load_provider(provider)
+    text = render_fleet_file(name, "fleet.yaml" if str(file) == "-" else str(file), CPU_COUNT)
+    if str(file) == "-":
+        print(text, end="")
+        return
+    try:
+        with file.open("w" if force else "x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise FleetError(f"{file} is there already; give another name, or --force to overwrite it.") from None
+    except OSError as error:
+        raise FleetError(f"{file} cannot be written: {error.strerror}.") from None
+    print(f"wrote {file}; edit it, then: daskfleet up {file}")

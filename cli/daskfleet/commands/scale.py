@@ -1,0 +1,28 @@
+"""`daskfleet scale`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from daskfleet.commands.arguments import GroupArgument, TimeoutOption
+from daskfleet.commands.output import show_progress
+from daskfleet.services.names import complete_fleets
+
+
+def scale(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the fleet.", autocompletion=complete_fleets)],
+    group: GroupArgument,
+    count: Annotated[int, typer.Argument(min=0, max=10_000, help="Number of workers.")],
+    timeout: TimeoutOption = 120.0,
+) -> None:
+    """Give a worker group more or fewer workers.
+
+    Workers that leave hand the data that only they hold to others first.
+    """
+    from daskfleet.providers import find_provider
+
+    with show_progress() as progress:
+        find_provider(name).scale(name, group, count, progress, timeout=timeout)
+    print(f"group '{group}' of fleet '{name}' has {count} workers")

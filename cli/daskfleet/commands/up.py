@@ -1,0 +1,57 @@
+"""`daskfleet up`."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from daskfleet.commands.arguments import JsonOption, TimeoutOption
+from daskfleet.commands.output import print_json, print_problem, show_progress
+
+
+def up(
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[FILE|NAME]",
+            help="A fleet file, or the name of a fleet to mend. Without one: a fleet named 'local', which fills this machine.",
+        ),
+    ] = None,
+    timeout: TimeoutOption = 120.0,
+    json: JsonOption = False,
+) -> None:
+    """Make a fleet what its file says: start it, change it or mend it.
+
+    Safe to repeat at any time. Ctrl-C while a new fleet starts leaves nothing behind.
+    """
+    from daskfleet_stacks.spec import SpecError
+
+    from daskfleet.interrupts import interrupt_on_termination
+    from daskfleet.providers import load_provider
+    from daskfleet.services.specs import find_spec
+
+    start = time.monotonic()
+    try:
+        spec = find_spec(target)
+    except SpecError as error:
+        many = f"{len(error.problems)} problems" if len(error.problems) > 1 else "1 problem"
+        print_problem(f"{many} in {error.source}, nothing was changed\n{error}")
+        raise typer.Exit(1) from None
+    provider = load_provider(spec.provider)
+    try:
+        with interrupt_on_termination(), show_progress() as progress:
+            connection = provider.up(spec, progress, timeout=timeout)
+    except KeyboardInterrupt:
+        print_problem("interrupted")
+        raise typer.Exit(130) from None
+    if json:
+        print_json(connection.model_dump(mode="json"))
+        return
+    groups = provider.list_groups(spec.name)
+    workers = ", ".join(f"{len(names)} in {group}" for group, names in groups.items())
+    print(f"fleet '{spec.name}' is up at {connection.scheduler_address} after {time.monotonic() - start:.1f} s")
+    print(f"  workers    {workers}")
+    print(f"  dashboard  {connection.dashboard_url}")
+    print(f"  use it     daskfleet connect {spec.name} -- python script.py")

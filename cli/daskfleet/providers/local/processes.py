@@ -1,0 +1,55 @@
+"""Find and end every process of a fleet: the local counterpart of a cloud's audit by tag.
+
+Each process of a fleet, and everything it starts, carries the fleet's folder in its environment from the moment that
+it exists. That holds also when the state is lost and the supervisor was killed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import psutil
+
+MARK = "DASKFLEET_FLEET_DIR"
+"""Environment variable that marks the processes of a fleet, with the fleet's folder."""
+
+
+def find_processes(root: Path) -> list[psutil.Process]:
+    """The processes that carry the mark of the fleet in `root`, but for this one."""
+    found = []
+    uid = os.getuid()
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.uids().real == uid and process.environ().get(MARK) == str(root):
+                found.append(process)
+        except psutil.Error:
+            continue  # It has ended, or it is not ours to look into.
+    return found
+
+
+def end_processes(root: Path, *, grace: float) -> list[psutil.Process]:
+    """End every process of the fleet in `root`; returns those that would not.
+
+    Args:
+        grace: seconds between SIGTERM and SIGKILL.
+    """
+    deadline = time.monotonic() + grace + 5.0
+    asked: set[int] = set()
+    kill_at = time.monotonic() + grace
+    # In rounds: a process that was about to start another may have done so meanwhile.
+    while processes := find_processes(root):
+        if time.monotonic() > deadline:
+            return processes
+        for process in processes:
+            try:
+                if time.monotonic() > kill_at:
+                    process.kill()
+                elif process.pid not in asked:
+                    asked.add(process.pid)
+                    process.terminate()
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(processes, timeout=0.2)
+    return []

@@ -1,0 +1,198 @@
+"""The fleet's supervisor: Supervisor's `supervisord`, one for each fleet.
+
+It keeps the nodes running, restarts them with back-off and rotates their logs; commands talk to it over a socket in a
+private folder. Why this one: see docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daskfleet.errors import FleetError
+from daskfleet.home import FleetPaths
+from daskfleet.providers.local.processes import MARK
+
+CALL_SECONDS = 10.0
+"""How long the supervisor may take to answer; it answers in milliseconds."""
+
+START_SECONDS = 20.0
+STOP_SECONDS = 15
+
+_CONFIG_HEAD = """\
+; Written by daskfleet for the supervisor of one fleet; rewritten by every `daskfleet up`.
+; Paths are relative to the fleet's folder or come from the environment: nothing here needs quoting.
+[supervisord]
+nodaemon = true
+silent = true
+logfile = logs/supervisord.log
+logfile_maxbytes = 1MB
+logfile_backups = 1
+pidfile = supervisord.pid
+childlogdir = logs
+umask = 077
+strip_ansi = true
+identifier = {identifier}
+
+[unix_http_server]
+file = %(ENV_DASKFLEET_SOCKET)s
+chmod = 0700
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+"""
+
+# startsecs: a node that ends within them (a taken port) is tried again with a growing pause; one that ends later at
+# once. Its retries are bounded by nothing: a scheduler that comes back after an hour finds its workers.
+_CONFIG_NODE = """
+[program:{node}]
+command = %(ENV_DASKFLEET_PYTHON)s -m daskfleet_images.node nodes/{node}.json
+autorestart = true
+startsecs = 5
+startretries = 1000000
+stopwaitsecs = {stop_seconds}
+redirect_stderr = true
+stdout_logfile = logs/{node}.log
+stdout_logfile_maxbytes = 10MB
+stdout_logfile_backups = 2
+"""
+
+
+def render_supervisor_config(fleet: str, nodes: Iterable[str]) -> str:
+    """The configuration of a fleet's supervisor. The scheduler is the first node."""
+    head = _CONFIG_HEAD.format(identifier=f"daskfleet-{fleet}")
+    return head + "".join(_CONFIG_NODE.format(node=node, stop_seconds=STOP_SECONDS) for node in nodes)
+
+
+@dataclass(frozen=True)
+class NodeProcess:
+    """The supervisor's view of one node."""
+
+    state: str
+    """In lower case: `running`, `starting`, `backoff`, `stopping`, `stopped`, `exited`, `fatal`, `unknown`."""
+    pid: int | None
+
+
+class SupervisorGone(FleetError):
+    """The supervisor does not answer."""
+
+
+class Supervisor:
+    """Talks to the supervisor of one fleet."""
+
+    def __init__(self, socket_path: Path) -> None:
+        self._socket = socket_path
+
+    def is_running(self) -> bool:
+        """Whether it answers."""
+        try:
+            self._call("getState")
+        except SupervisorGone:
+            return False
+        return True
+
+    def start(self, paths: FleetPaths) -> None:
+        """Start it, detached from this command and its terminal.
+
+        Raises:
+            FleetError: it did not come up; with the end of what it said.
+        """
+        output = paths.logs / "supervisord.out"
+        environment = {
+            **os.environ,
+            MARK: str(paths.root),
+            "DASKFLEET_SOCKET": str(self._socket),
+            "DASKFLEET_PYTHON": shlex.quote(sys.executable),
+        }
+        with output.open("w") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "supervisor.supervisord", "-c", str(paths.supervisor_config)],
+                cwd=paths.root,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        # Asking also wakes it: it looks at its processes once a second, or when it is spoken to.
+        while not self.is_running():
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                process.wait()
+                said = output.read_text(errors="replace").strip()[-2000:]
+                raise FleetError(f"the fleet's supervisor did not start: {said or 'it said nothing'}")
+            time.sleep(0.01)
+
+    def list_nodes(self) -> dict[str, NodeProcess]:
+        """The nodes that it knows."""
+        return {
+            str(info["name"]): NodeProcess(str(info["statename"]).lower(), int(info["pid"]) or None)
+            for info in self._call("getAllProcessInfo")
+        }
+
+    def update(self, nodes: Iterable[str]) -> None:
+        """Make the nodes of its configuration file, which are `nodes`, the ones that it runs."""
+        self._call("reloadConfig")
+        wanted = set(nodes)
+        known = set(self.list_nodes())
+        for node in sorted(known - wanted):
+            self._call("stopProcessGroup", node)
+            self._call("removeProcessGroup", node)
+        for node in sorted(wanted - known):
+            self._call("addProcessGroup", node)
+        for node in sorted(wanted & known):
+            if self.list_nodes()[node].state in ("stopped", "exited", "fatal"):
+                self._call("startProcess", node, False)
+
+    def reload(self, node: str) -> None:
+        """Make a node read its document again. One that is not running reads it when it starts."""
+        try:
+            self._call("signalProcess", node, "HUP")
+        except xmlrpc.client.Fault:
+            return
+
+    def shutdown(self) -> None:
+        """Ask it to stop all nodes, at once, and then itself; returns before it has."""
+        self._call("stopAllProcesses", False)
+        self._call("shutdown")
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        # Dask's port scanners and proxies do not matter here: a socket in a folder of this user's only.
+        proxy = xmlrpc.client.ServerProxy("http://localhost", transport=_UnixTransport(self._socket))
+        try:
+            return getattr(proxy.supervisor, method)(*arguments)
+        except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
+            raise SupervisorGone(f"the fleet's supervisor does not answer: {error}") from None
+
+
+class _UnixTransport(xmlrpc.client.Transport):
+    """XML-RPC over a Unix socket, with a time limit."""
+
+    def __init__(self, socket_path: Path) -> None:
+        super().__init__()
+        self._socket = socket_path
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        return _UnixConnection(self._socket)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, socket_path: Path) -> None:
+        super().__init__("localhost", timeout=CALL_SECONDS)
+        self._socket = socket_path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._socket))

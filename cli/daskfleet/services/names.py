@@ -1,0 +1,35 @@
+"""Names of fleets, groups and nodes, for a shell that completes a word. Light: it runs at every press of the key."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from daskfleet.errors import FleetError
+from daskfleet.home import fleet_paths, list_fleet_names
+
+DEFAULT_FLEET = "local"
+"""The fleet that commands mean when none is named."""
+
+
+def complete_fleets(incomplete: str) -> list[str]:
+    """The names of fleets that begin with `incomplete`."""
+    try:
+        return [name for name in list_fleet_names() if name.startswith(incomplete)]
+    except FleetError:
+        return []
+
+
+def complete_groups(ctx: Any, incomplete: str) -> list[str]:
+    """The worker groups of the fleet that stands before on the command line."""
+    try:
+        text = fleet_paths(ctx.params.get("name") or DEFAULT_FLEET).state.read_text(encoding="utf-8")
+        groups = [str(group["name"]) for group in json.loads(text)["groups"]]
+    except (FleetError, OSError, ValueError, KeyError, TypeError):
+        return []
+    return [group for group in groups if group.startswith(incomplete)]
+
+
+def complete_nodes(ctx: Any, incomplete: str) -> list[str]:
+    """The nodes of the fleet that stands before on the command line."""
+    return [node for node in ("scheduler", *complete_groups(ctx, "")) if node.startswith(incomplete)]

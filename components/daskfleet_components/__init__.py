@@ -1,0 +1,1 @@
+"""What exists in a cloud: Pulumi component resources. None is released yet."""

@@ -1,0 +1,1 @@
+"""What runs inside a machine of a fleet: the node runtime and, beside it, what images hold."""

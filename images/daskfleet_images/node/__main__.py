@@ -1,0 +1,5 @@
+import sys
+
+from daskfleet_images.node.main import main
+
+sys.exit(main())

@@ -1,0 +1,179 @@
+"""A node that is one or more workers of a worker group.
+
+Each worker has a nanny of Dask's, which restarts it when it dies or outgrows its memory limit. What a nanny cannot
+do is done here: a worker whose scheduler went away ends together with its nanny (workers do not reconnect), and is
+started anew as soon as the scheduler answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from distributed import Nanny, Security, Status
+from distributed.core import connect, rpc
+
+from daskfleet_images.node.document import WorkersDocument
+from daskfleet_images.node.errors import NodeFailed
+from daskfleet_images.node.marks import MarkWriter
+from daskfleet_images.node.security import build_security
+
+logger = logging.getLogger("daskfleet.node")
+
+PROBE_SECONDS = 0.25
+"""How long one attempt to reach the scheduler may take. `distributed.core.connect` backs off exponentially inside an
+attempt, so short attempts find a scheduler that has just come up sooner."""
+
+RESTART_SECONDS = 1.0
+"""Wait before a worker that ended is started again, so that one that cannot live does not spin."""
+
+RETIRE_SECONDS = 60.0
+"""How long a worker may take to hand its data over before it is stopped."""
+
+
+class _Nanny(Nanny):
+    """A nanny that tells when its worker has registered: the first time, and after each restart of its own."""
+
+    on_registered: Callable[[], None]
+
+    async def instantiate(self) -> Status:
+        status = await super().instantiate()
+        if status == Status.running:
+            self.on_registered()
+        return status
+
+
+class WorkersNode:
+    """Keeps the workers that the document names running, and no others."""
+
+    def __init__(self, document: WorkersDocument, marks: MarkWriter) -> None:
+        self._document = document
+        self._marks = marks
+        self._security: Security = build_security("worker", document.tls)
+        self._nannies: dict[str, _Nanny] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set.
+
+        Raises:
+            NodeFailed: the scheduler was not to be reached for `join_timeout` seconds.
+        """
+        self._marks.mark("daemon")
+        self.apply(self._document)
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([stopping, self._failed], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        names = list(self._tasks)
+        await asyncio.gather(*(self._remove(name, retire=self._document.retire_on_stop) for name in names))
+        await asyncio.gather(*self._leaving)
+        if self._failed.done():
+            self._failed.result()
+
+    def apply(self, document: WorkersDocument) -> None:
+        """Make the list of workers in `document` true: start what is new, retire and stop what is gone.
+
+        A worker that runs keeps the settings that it was started with.
+        """
+        self._document = document
+        for name in self._tasks.keys() - set(document.workers):
+            leaving = asyncio.create_task(self._remove(name, retire=True))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+        for name in document.workers:
+            if name not in self._tasks:
+                self._tasks[name] = asyncio.create_task(self._keep(name))
+
+    async def _keep(self, name: str) -> None:
+        """Keep one worker running until this task is cancelled."""
+        while True:
+            try:
+                await self._wait_for_scheduler()
+                nanny = self._nannies[name] = self._build_nanny(name)
+                await nanny
+                await nanny.finished()
+            except NodeFailed as error:
+                if not self._failed.done():
+                    self._failed.set_exception(error)
+                return
+            except Exception as error:  # Whatever Dask raises, the other workers must go on.
+                logger.exception("worker %s could not be started", name)
+                self._marks.mark("failed", worker=name, detail=f"{type(error).__name__}: {error}")
+            finally:
+                await self._close(name)
+            await asyncio.sleep(RESTART_SECONDS)
+
+    async def _remove(self, name: str, *, retire: bool) -> None:
+        """Stop one worker for good, its data handed to other workers first if `retire`."""
+        task = self._tasks.pop(name)
+        if retire and name in self._nannies:
+            await self._retire(name)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    async def _retire(self, name: str) -> None:
+        try:
+            async with asyncio.timeout(RETIRE_SECONDS), self._scheduler_rpc() as scheduler:
+                retired = await scheduler.retire_workers(names=[name], close_workers=False, remove=True)
+        except (OSError, TimeoutError) as error:
+            logger.warning("worker %s stops without retiring: %s", name, error)
+            return
+        if not retired:
+            logger.warning("worker %s held data that no other worker could take; it is computed again if needed", name)
+
+    async def _close(self, name: str) -> None:
+        nanny = self._nannies.pop(name, None)
+        if nanny is not None:
+            await nanny.close(reason="daskfleet-node")
+            self._marks.mark("left", worker=name)
+
+    async def _wait_for_scheduler(self) -> None:
+        """Return when the scheduler answers over TLS.
+
+        Raises:
+            NodeFailed: it did not within `join_timeout` seconds.
+        """
+        document = self._document
+        deadline = time.monotonic() + document.join_timeout
+        while True:
+            try:
+                comm = await connect(
+                    document.scheduler_address,
+                    timeout=PROBE_SECONDS,
+                    **self._security.get_connection_args("worker"),
+                )
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    cause = error.__cause__ or error
+                    raise NodeFailed(
+                        f"no scheduler answered at {document.scheduler_address} for {document.join_timeout:g} s: {cause}"
+                    ) from error
+            else:
+                await comm.close()
+                return
+
+    def _scheduler_rpc(self) -> Any:
+        return rpc(self._document.scheduler_address, connection_args=self._security.get_connection_args("worker"))
+
+    def _build_nanny(self, name: str) -> _Nanny:
+        document = self._document
+        nanny = _Nanny(
+            document.scheduler_address,
+            name=name,
+            nthreads=document.threads,
+            memory_limit=document.memory_limit,
+            resources=dict(document.resources),
+            local_directory=str(document.local_directory) if document.local_directory else None,
+            security=self._security,
+            host=document.host,
+            dashboard_address=f"{document.host}:0",
+        )
+        nanny.on_registered = lambda: self._marks.mark("registered", worker=name)
+        return nanny

@@ -1,0 +1,1 @@
+"""Which fleet, with what settings: the fleet spec and the connection contract."""

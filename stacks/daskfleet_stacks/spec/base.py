@@ -1,0 +1,30 @@
+"""What the specs of all providers have in common."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from daskfleet_stacks.spec.fields import Name, Tags
+
+
+class SpecModel(BaseModel):
+    """Base of every model of a spec: frozen, and it forbids what it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class FleetSpec(SpecModel):
+    """The keys that mean the same on every provider. Each provider's own spec derives from this."""
+
+    UNSUPPORTED: ClassVar[dict[str, str]] = {}
+    """Keys of the common vocabulary that this provider, or this version, cannot honour: `{path: why and what to do}`.
+    They are refused with that text, never accepted and ignored. A path has `[]` for any index of a list."""
+
+    name: Name
+    """Name of the fleet, unique on this machine."""
+    provider: str
+    """Where the fleet lives."""
+    tags: Tags = Field(default={})
+    """Labels for people and bills; `list` and `status` show them."""

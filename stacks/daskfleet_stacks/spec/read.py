@@ -1,0 +1,168 @@
+"""From a document to a fleet spec, or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from daskfleet_stacks.spec.base import FleetSpec
+from daskfleet_stacks.spec.local import LocalFleetSpec
+from daskfleet_stacks.spec.problems import Path, Problem, SpecError, find_nearest, render_path, render_value
+from daskfleet_stacks.spec.yaml_lines import LinedDocument, YamlProblem, load_yaml
+
+PROVIDERS: Mapping[str, type[FleetSpec]] = {"local": LocalFleetSpec}
+"""The spec of each provider that this version has. A new provider joins with one entry."""
+
+PLANNED_PROVIDERS = ("ssh", "aws", "gcp", "azure")
+
+
+def parse_fleet_yaml(text: str, source: str | None = None) -> FleetSpec:
+    """Read the text of a `fleet.yaml`.
+
+    Raises:
+        SpecError: it is no YAML, or no valid fleet spec; with every problem and its line.
+    """
+    try:
+        document = load_yaml(text)
+    except YamlProblem as error:
+        raise SpecError(
+            [Problem((), f"this is not YAML: {error}", "mend the line", line=error.line)], source
+        ) from None
+    return _parse(document, source)
+
+
+def parse_fleet_spec(data: Any, source: str | None = None) -> FleetSpec:
+    """Validate a fleet spec that is already data.
+
+    Raises:
+        SpecError: with every problem.
+    """
+    return _parse(LinedDocument(data), source)
+
+
+def _parse(document: LinedDocument, source: str | None) -> FleetSpec:
+    problems = [
+        Problem(path, "this key stands twice", "keep one of the two", line=line) for path, line in document.duplicates
+    ]
+    spec: FleetSpec | None = None
+    if not isinstance(document.data, dict):
+        problems.append(
+            Problem((), f"a fleet spec is a mapping, not {render_value(document.data)}", "see `daskfleet init`", line=1)
+        )
+    else:
+        model, provider_problem = _choose_model(document)
+        if provider_problem:
+            problems.append(provider_problem)
+        try:
+            # Where the provider is unknown, the rest is checked as if it were a local fleet, without its key.
+            spec = model.model_validate(
+                {**document.data, "provider": "local"} if provider_problem else document.data
+            )
+        except ValidationError as error:
+            problems += [_explain(detail, model, document) for detail in error.errors(include_url=False)]
+        problems += _check_groups(document)
+    if problems or spec is None:
+        problems.sort(key=lambda problem: (problem.line or 0, render_path(problem.path)))
+        raise SpecError(problems, source)
+    return spec
+
+
+def _choose_model(document: LinedDocument) -> tuple[type[FleetSpec], Problem | None]:
+    provider = document.data.get("provider")
+    model = PROVIDERS.get(provider) if isinstance(provider, str) else None
+    if model is not None:
+        return model, None
+    known = ", ".join(PROVIDERS)
+    path: Path = ("provider",)
+    line = document.find_line(path)
+    if "provider" not in document.data:
+        return LocalFleetSpec, Problem(path, "a fleet has a provider, and none is given", f"add one of: {known}", line=line)
+    if provider in PLANNED_PROVIDERS:
+        reason, remedy = "this provider is planned and not available yet", f"choose one of: {known}"
+    else:
+        near = find_nearest(str(provider), [*PROVIDERS, *PLANNED_PROVIDERS])
+        reason = "there is no such provider"
+        remedy = f"did you mean '{near}'?" if near in PROVIDERS else f"choose one of: {known}"
+    return LocalFleetSpec, Problem(path, reason, remedy, provider, True, line)
+
+
+def _explain(error: ErrorDetails, model: type[FleetSpec], document: LinedDocument) -> Problem:
+    """One of pydantic's errors, as a problem with a way out."""
+    context = error.get("ctx") or {}
+    path: Path = tuple(context.get("path") or error["loc"])
+    value = error["input"]
+    line = document.find_line(path)
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        reason, remedy = _explain_unknown(path, model)
+        return Problem(path, reason, remedy, value, True, line)
+    if kind == "missing":
+        return Problem(path, "this key is required", f"add `{path[-1]}:`", line=line)
+    if kind == "refused":
+        if "path" in context:
+            return Problem(path, error["msg"], str(context["remedy"]), document.find_value(path), True, line)
+        return Problem(path, error["msg"], str(context["remedy"]), value, True, line)
+    if kind == "too_short":
+        return Problem(path, "at least one is needed", "add one", value, True, line)
+    if kind in ("model_type", "model_attributes_type"):
+        return Problem(path, "this is a mapping of keys to values", "write `key: value` below it", value, True, line)
+    if kind in ("tuple_type", "list_type"):
+        return Problem(path, "this is a list", "begin each entry with `- `", value, True, line)
+    return Problem(path, error["msg"], "give a value that fits", value, True, line)
+
+
+def _explain_unknown(path: Path, model: type[FleetSpec]) -> tuple[str, str]:
+    """Reason and remedy for a key that the model does not have."""
+    generic = re.sub(r"\[\d+\]", "[]", render_path(path))
+    if generic in model.UNSUPPORTED:
+        reason, _, remedy = model.UNSUPPORTED[generic].partition("; ")
+        return reason, remedy
+    fields = list(_find_model(model, path[:-1]).model_fields)
+    near = find_nearest(str(path[-1]), fields)
+    remedy = f"did you mean '{near}'?" if near else f"the keys here are: {', '.join(fields)}"
+    return "there is no such key", remedy
+
+
+def _find_model(model: type[BaseModel], path: Path) -> type[BaseModel]:
+    """The model that validates what stands at `path`."""
+    for part in path:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[str(part)].annotation
+        for candidate in (annotation, *getattr(annotation, "__args__", ())):
+            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+                model = candidate
+                break
+    return model
+
+
+def _check_groups(document: LinedDocument) -> list[Problem]:
+    """What must hold between worker groups; checked on the data, so that it is told beside other problems."""
+    groups = document.data.get("workers")
+    if not isinstance(groups, list):
+        return []
+    problems = []
+    seen: list[object] = []
+    for index, group in enumerate(groups):
+        if not isinstance(group, dict):
+            continue
+        name = group.get("name")
+        if name is not None and name in seen:
+            path: Path = ("workers", index, "name")
+            problems.append(
+                Problem(path, "another group has this name", "give each group its own", name, True, document.find_line(path))
+            )
+        seen.append(name)
+        if name == "scheduler":
+            path = ("workers", index, "name")
+            reason = "this is the name of the scheduler's own node"
+            problems.append(Problem(path, reason, "choose another", name, True, document.find_line(path)))
+        if len(groups) > 1 and group.get("count", "auto") == "auto":
+            path = ("workers", index, "count")
+            reason = "with more than one group, 'auto' does not say which of them fills the machine"
+            problems.append(Problem(path, reason, "give a number", "auto", True, document.find_line(path)))
+    return problems
