@@ -1,20 +1,23 @@
-"""Read a fleet's connection, and turn it into Dask's own configuration. Light: no Dask, no Pulumi, no cloud SDK."""
+"""Read a fleet's connection, and turn it into Dask's own configuration. Light: no Dask, no pydantic, no Pulumi, no cloud SDK."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from daskfleet_stacks.connection import Connection
-from pydantic import ValidationError
+from daskfleet_stacks.connection import Connection, ConnectionDamaged, read_connection
 
 from daskfleet.errors import FleetError, FleetNotFound
 from daskfleet.home import fleet_paths, list_fleet_names
 
 PRELOAD = Path(__file__).parent / "client" / "daskfleet_client_preload.py"
 """Runs in every `Client` that the environment of `connect` reaches; see the file."""
+
+_QUIET_PRELOAD = {"distributed.preloading": "warning", "distributed.utils": "warning"}
+"""Dask tells of each preload in three lines; a person's script should print what it printed before."""
 
 
 def load_connection(name: str) -> Connection:
@@ -32,10 +35,10 @@ def load_connection(name: str) -> Connection:
     except OSError as error:
         raise FleetError(f"the connection of fleet '{name}' cannot be read: {error.strerror}: {error.filename}") from None
     try:
-        return Connection.model_validate_json(text)
-    except ValidationError:
+        return read_connection(text)
+    except ConnectionDamaged as error:
         raise FleetError(
-            f"{paths.connection} is damaged. `daskfleet up {name}` mends it; `daskfleet down {name}` removes the fleet."
+            f"{paths.connection} is damaged: {error}. `daskfleet up {name}` mends it; `daskfleet down {name}` removes the fleet."
         ) from None
 
 
@@ -61,14 +64,16 @@ def render_environment(connection: Connection, environment: Mapping[str, str]) -
     preloads = _parse_preloads(environment.get("DASK_DISTRIBUTED__CLIENT__PRELOAD"))
     if str(PRELOAD) not in preloads:
         preloads.append(str(PRELOAD))
+    quiet = environment.get("DASK_LOGGING", json.dumps(_QUIET_PRELOAD))
     return {
         "DASK_SCHEDULER_ADDRESS": connection.scheduler_address,
         "DASK_DISTRIBUTED__COMM__TLS__CA_FILE": security.tls_ca_file,
         "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT": security.tls_client_cert,
         "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY": security.tls_client_key,
         "DASK_DISTRIBUTED__CLIENT__PRELOAD": json.dumps(preloads),
+        "DASK_LOGGING": quiet,
         "DASKFLEET_FLEET": connection.fleet,
-        "DASKFLEET_VERSIONS": connection.versions.model_dump_json(),
+        "DASKFLEET_VERSIONS": json.dumps(dataclasses.asdict(connection.versions)),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Callable, Collection
 from typing import Any
@@ -17,7 +18,9 @@ from daskfleet.connections import load_connection
 from daskfleet.errors import FleetError, FleetNotFound, VersionMismatch
 from daskfleet.home import list_fleet_names
 from daskfleet.providers import find_provider, load_provider
-from daskfleet.providers.base import Progress, Provider, Quiet
+from daskfleet.progress import Progress, Quiet
+from daskfleet.providers.base import Provider
+from daskfleet.reach import check_reachable
 from daskfleet.services.names import DEFAULT_FLEET
 from daskfleet.services.specs import build_default_spec
 
@@ -40,12 +43,12 @@ def connect(name: str = DEFAULT_FLEET, *, check_versions: bool = True, **client_
         FleetError: the fleet is not reachable.
     """
     connection = load_connection(name)
-    load_provider(connection.provider).check_reachable(connection)
+    check_reachable(connection)
     if check_versions:
-        mismatch = find_mismatch(name, connection.versions.model_dump())
+        mismatch = find_mismatch(name, dataclasses.asdict(connection.versions))
         if mismatch:
             raise VersionMismatch(mismatch)
-    security = Security(require_encryption=True, **connection.security.model_dump())
+    security = Security(require_encryption=True, **dataclasses.asdict(connection.security))
     return Client(connection.scheduler_address, security=security, **client_arguments)
 
 
@@ -99,7 +102,7 @@ class Fleet(Cluster):
         name = self.name
         await asyncio.to_thread(self._attach_or_start, name)
         connection = load_connection(name)
-        self.security = Security(require_encryption=True, **connection.security.model_dump())
+        self.security = Security(require_encryption=True, **dataclasses.asdict(connection.security))
         self._dashboard_url = connection.dashboard_url
         self.scheduler_comm = rpc(
             connection.scheduler_address, connection_args=self.security.get_connection_args("client")
@@ -110,7 +113,7 @@ class Fleet(Cluster):
     def _attach_or_start(self, name: str) -> None:
         if name in list_fleet_names():
             self._provider = find_provider(name)
-            self._provider.check_reachable(load_connection(name))
+            check_reachable(load_connection(name))
         elif self._wanted_spec is not None:
             self._provider = load_provider(self._wanted_spec.provider)
             self._provider.up(self._wanted_spec, _Log(self._log), timeout=START_SECONDS)

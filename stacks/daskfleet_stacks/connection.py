@@ -2,44 +2,53 @@
 
 The names of the fields are permanent once released: stacks export them. Everything works through Dask's own
 configuration, so that a bare `Client()` in an unchanged script lands on the fleet.
+
+The model is one set of dataclasses. pydantic validates it (`validate_connection`) where a connection is made or comes
+from elsewhere. Reading back what was validated before it was written (`read_connection`) needs only the standard
+library: importing pydantic's machinery would double the time of `daskfleet connect`.
 """
 
-from __future__ import annotations
-
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, Field
-
-SECURE_KEYS = ("tls_ca_file", "tls_client_cert", "tls_client_key")
+import json
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, ClassVar, Literal
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+class ConnectionDamaged(ValueError):
+    """The text is no connection."""
 
 
-class ConnectionSecurity(_Model):
+@dataclass(frozen=True)
+class ConnectionSecurity:
     """TLS material of a client, by the names of `distributed.Security`.
 
     Each value is a path, or PEM text where there is no file yet (a stack's output): Dask takes both.
     """
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "hide_input_in_errors": True}
+
     tls_ca_file: str
     """Certificate of the fleet's own authority."""
     tls_client_cert: str
     """The client's certificate."""
-    tls_client_key: str = Field(repr=False)
+    tls_client_key: str = field(repr=False)
     """The client's private key."""
 
 
-class Access(_Model):
+@dataclass(frozen=True)
+class Access:
     """How to reach the scheduler's address."""
 
-    mode: Literal["local"] = "local"
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    mode: Literal["local"]
     """`local`: the fleet is on this machine, reached through the loopback interface."""
 
 
-class Versions(_Model):
+@dataclass(frozen=True)
+class Versions:
     """What the fleet's nodes run; a client that differs cannot exchange tasks with them reliably."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     python: str
     dask: str
@@ -47,8 +56,11 @@ class Versions(_Model):
     cloudpickle: str
 
 
-class Connection(_Model):
+@dataclass(frozen=True)
+class Connection:
     """What a client needs to reach a fleet."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "hide_input_in_errors": True}
 
     fleet: str
     """Name of the fleet."""
@@ -64,3 +76,39 @@ class Connection(_Model):
     """How to reach the address."""
     versions: Versions
     """What the nodes run."""
+
+
+def validate_connection(data: dict[str, Any]) -> Connection:
+    """Validate a connection that is made here or comes from elsewhere.
+
+    Raises:
+        pydantic.ValidationError: with every problem, and no value.
+    """
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Connection).validate_python(data)
+
+
+def read_connection(text: str) -> Connection:
+    """Read back a connection that was validated before it was written.
+
+    Raises:
+        ConnectionDamaged: the text is not whole, or not a connection of this version; the message holds no value.
+    """
+    try:
+        data = json.loads(text)
+    except ValueError:
+        raise ConnectionDamaged("it is not JSON") from None
+    connection: Connection = _build(Connection, data, "connection")
+    return connection
+
+
+def _build(kind: Any, data: Any, path: str) -> Any:
+    if not is_dataclass(kind):
+        if not isinstance(data, str):
+            raise ConnectionDamaged(f"{path} is not text")
+        return data
+    names = {each.name: each.type for each in fields(kind)}
+    if not isinstance(data, dict) or data.keys() != names.keys():
+        raise ConnectionDamaged(f"{path} has not the keys {', '.join(names)}")
+    return kind(**{name: _build(inner, data[name], f"{path}.{name}") for name, inner in names.items()})

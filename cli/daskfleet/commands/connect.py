@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 import sys
@@ -32,18 +33,18 @@ def connect(
     exit code is the command's.
     """
     from daskfleet.connections import load_connection, render_environment
-    from daskfleet.providers import load_provider
+    from daskfleet.reach import check_reachable
 
     if bool(command) + json + env > 1:
         raise typer.BadParameter("--json, --env and a command exclude one another")
     connection = load_connection(name)
-    load_provider(connection.provider).check_reachable(connection)
+    check_reachable(connection)
     if command:
         from daskfleet.services.run import replace_with_command
 
         replace_with_command(command, connection)
     elif json:
-        print_json({**connection.model_dump(mode="json"), "environment": render_environment(connection, os.environ)})
+        print_json({**dataclasses.asdict(connection), "environment": render_environment(connection, os.environ)})
     elif env:
         for key, value in render_environment(connection, os.environ).items():
             print(f"export {key}={shlex.quote(value)}")
@@ -69,7 +70,7 @@ def _print_for_a_person(connection: Connection) -> None:
     width = max(len(command) for command, _ in uses)
     for command, what in uses:
         print(f"  {command:<{width}}   {what}")
-    mismatch = find_mismatch(name, versions.model_dump())
+    mismatch = find_mismatch(name, dataclasses.asdict(versions))
     if mismatch:
         sys.stdout.flush()
         print_note(mismatch)

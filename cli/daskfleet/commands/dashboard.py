@@ -16,10 +16,10 @@ def dashboard(
 ) -> None:
     """Open the fleet's dashboard in the browser, and print its address."""
     from daskfleet.connections import load_connection
-    from daskfleet.providers import load_provider
+    from daskfleet.reach import check_reachable
 
     connection = load_connection(name)
-    load_provider(connection.provider).check_reachable(connection)
+    check_reachable(connection)
     print(connection.dashboard_url)
     if browser:
         import webbrowser

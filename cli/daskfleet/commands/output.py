@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
-from daskfleet.providers.base import Progress
+from daskfleet.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console

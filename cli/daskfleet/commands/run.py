@@ -23,9 +23,9 @@ def run(
     What it computes with Dask runs on the fleet, as if it began with Client(). The exit code is the script's.
     """
     from daskfleet.connections import load_connection
-    from daskfleet.providers import load_provider
+    from daskfleet.reach import check_reachable
     from daskfleet.services.run import replace_with_script
 
     connection = load_connection(name)
-    load_provider(connection.provider).check_reachable(connection)
+    check_reachable(connection)
     replace_with_script(script, arguments or [], connection, python)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import Annotated
 
@@ -47,7 +48,7 @@ def up(
         print_problem("interrupted")
         raise typer.Exit(130) from None
     if json:
-        print_json(connection.model_dump(mode="json"))
+        print_json(dataclasses.asdict(connection))
         return
     groups = provider.list_groups(spec.name)
     workers = ", ".join(f"{len(names)} in {group}" for group, names in groups.items())

@@ -5,34 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 from daskfleet_stacks.connection import Connection
 from daskfleet_stacks.spec import FleetSpec
 
+from daskfleet.progress import Progress
+
 FleetState = Literal["running", "starting", "degraded", "dead", "damaged"]
 """`running` everything wanted is there · `starting` it is on its way · `degraded` something wanted is missing · `dead`
 nothing supervises it any more · `damaged` its files cannot be read. `up` mends the last three."""
-
-
-class Progress(Protocol):
-    """Where long work tells how far it is."""
-
-    def step(self, text: str) -> None:
-        """A step has begun, or something happened that a person wants to know."""
-
-    def count(self, what: str, done: int, total: int) -> None:
-        """`done` of `total` are there."""
-
-
-class Quiet:
-    """Progress that nobody watches."""
-
-    def step(self, text: str) -> None:
-        """Say nothing."""
-
-    def count(self, what: str, done: int, total: int) -> None:
-        """Say nothing."""
 
 
 @dataclass(frozen=True)
@@ -146,10 +128,6 @@ class Provider(ABC):
     @abstractmethod
     def find_logs(self, name: str, node: str | None) -> list[LogFile]:
         """The logs of all nodes, or of one."""
-
-    @abstractmethod
-    def check_reachable(self, connection: Connection) -> None:
-        """Fail with what to do if nothing answers at the connection's address; cheap, and without Dask."""
 
 
 def iterate_nodes(status: FleetStatus) -> Iterator[NodeStatus]:

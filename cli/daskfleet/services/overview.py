@@ -10,6 +10,7 @@ from daskfleet.connections import load_connection
 from daskfleet.errors import FleetError
 from daskfleet.home import list_fleet_names
 from daskfleet.providers import find_provider
+from daskfleet.reach import check_reachable
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def _read_overview(name: str) -> Overview:
     except FleetError:
         return Overview(name, "", "damaged", 0, "", {})
     try:
-        provider.check_reachable(connection)
+        check_reachable(connection)
         state = "reachable"
     except FleetError:
         state = "unreachable"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from daskfleet_images.node.document import SchedulerDocument, TLSFiles, WorkersDocument
-from daskfleet_stacks.connection import Access, Connection, ConnectionSecurity, Versions
+from daskfleet_stacks.connection import Connection, Versions, validate_connection
 
 from daskfleet.home import FleetPaths
-from daskfleet.providers.local.ports import HOST
 from daskfleet.providers.local.state import GroupState, LocalState
+from daskfleet.reach import HOST
 
 SCHEDULER = "scheduler"
 """Name of the scheduler's node; no worker group may have it."""
@@ -59,14 +60,18 @@ def _tls_files(paths: FleetPaths, role: str) -> TLSFiles:
 def build_connection(state: LocalState, paths: FleetPaths, versions: Versions) -> Connection:
     """The connection of a local fleet."""
     tls = _tls_files(paths, "client")
-    return Connection(
-        fleet=state.spec.name,
-        provider="local",
-        scheduler_address=state.scheduler_address,
-        dashboard_url=state.dashboard_url,
-        security=ConnectionSecurity(
-            tls_ca_file=str(tls.ca_file), tls_client_cert=str(tls.cert), tls_client_key=str(tls.key)
-        ),
-        access=Access(mode="local"),
-        versions=versions,
+    return validate_connection(
+        {
+            "fleet": state.spec.name,
+            "provider": "local",
+            "scheduler_address": state.scheduler_address,
+            "dashboard_url": state.dashboard_url,
+            "security": {
+                "tls_ca_file": str(tls.ca_file),
+                "tls_client_cert": str(tls.cert),
+                "tls_client_key": str(tls.key),
+            },
+            "access": {"mode": "local"},
+            "versions": dataclasses.asdict(versions),
+        }
     )

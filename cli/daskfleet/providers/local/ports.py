@@ -5,24 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 
-HOST = "127.0.0.1"
-
-
-def is_taken(port: int) -> bool:
-    """Whether something listens on the port.
-
-    It tries to bind, not to connect: a connection that is dropped would leave a failed handshake in the log of
-    whoever listens.
-    """
-    with contextlib.closing(socket.socket()) as probe:
-        # Without this, connections that have just ended would count.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return True
-    return False
-
+from daskfleet.reach import HOST, is_taken
 
 def find_free_port(preferred: int, avoid: frozenset[int] = frozenset()) -> int:
     """`preferred` if it is free and not to be avoided, else any free port."""

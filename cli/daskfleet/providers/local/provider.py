@@ -8,9 +8,11 @@ for an `up` that waits.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import shutil
@@ -28,7 +30,8 @@ from daskfleet.errors import FleetError
 from daskfleet.home import FleetPaths, explain_os_errors, fleet_paths, make_private_folder, write_private_file
 from daskfleet.interrupts import hold_interrupts
 from daskfleet.lock import lock_fleet
-from daskfleet.providers.base import FleetStatus, LogFile, Progress, Provider, Quiet
+from daskfleet.progress import Progress, Quiet
+from daskfleet.providers.base import FleetStatus, LogFile, Provider
 from daskfleet.providers.local import documents, ports
 from daskfleet.providers.local.processes import end_processes, find_processes
 from daskfleet.providers.local.state import (
@@ -43,6 +46,7 @@ from daskfleet.providers.local.state import (
     size_groups,
 )
 from daskfleet.providers.local.supervisor import Supervisor, SupervisorGone, render_supervisor_config
+from daskfleet.reach import is_taken
 
 SCHEDULER = documents.SCHEDULER
 DEFAULT_PORT = 8786
@@ -108,8 +112,6 @@ class LocalProvider(Provider):
 
     def _decide(self, spec: LocalFleetSpec, old: LocalState | None, *, running: bool) -> LocalState:
         """The state that `spec` stands for on this machine."""
-        from dask.system import CPU_COUNT
-
         scheduler = spec.scheduler
         taken: frozenset[int] = frozenset()
         decided = []
@@ -126,7 +128,7 @@ class LocalProvider(Provider):
                 port = current if asked == "auto" else asked
             elif asked == "auto":
                 port = ports.find_free_port(current or preferred, taken)
-            elif ports.is_taken(asked):
+            elif is_taken(asked):
                 raise FleetError(
                     f"{field}: {asked}: {ports.describe_holder(asked)} listens on this port; end it, choose another "
                     "port, or say auto."
@@ -139,7 +141,7 @@ class LocalProvider(Provider):
             spec=spec,
             scheduler_port=decided[0],
             dashboard_port=decided[1],
-            groups=size_groups(spec, CPU_COUNT, old.groups if old else ()),
+            groups=size_groups(spec, count_cpus, old.groups if old else ()),
             created=old.created if old else time.time(),
             working_directory=old.working_directory if running and old else os.getcwd(),
         )
@@ -158,10 +160,8 @@ class LocalProvider(Provider):
         for marks in paths.nodes.glob("*.marks.jsonl"):
             marks.unlink()
         self._write_nodes(state, paths)
-        write_private_file(
-            paths.connection,
-            documents.build_connection(state, paths, read_versions()).model_dump_json(indent=2),
-        )
+        connection = documents.build_connection(state, paths, read_versions())
+        write_private_file(paths.connection, json.dumps(dataclasses.asdict(connection), indent=2))
         progress.step("starting the supervisor")
         with explain_os_errors(paths.logs):
             supervisor.start(paths)
@@ -375,14 +375,6 @@ class LocalProvider(Provider):
             raise FleetError(f"fleet '{name}' has no node '{node}'; it has: {', '.join(nodes)}.")
         return [LogFile(each, str(paths.log(each))) for each in nodes if node in (None, each)]
 
-    def check_reachable(self, connection: Connection) -> None:
-        port = int(connection.scheduler_address.rsplit(":", 1)[1])
-        if not ports.is_taken(port):
-            raise FleetError(
-                f"the scheduler of fleet '{connection.fleet}' does not listen at {connection.scheduler_address}. "
-                f"`daskfleet status {connection.fleet}` says more; `daskfleet up {connection.fleet}` mends it."
-            )
-
     def _read_state(self, name: str) -> LocalState:
         paths = fleet_paths(name)
         try:
@@ -425,6 +417,13 @@ def runtime_folder(paths: FleetPaths) -> Path:
 def scratch_folder(paths: FleetPaths) -> Path:
     """Where the fleet's workers spill: Dask's `temporary-directory` does not apply, so that `down` can clean up."""
     return runtime_folder(paths) / "scratch"
+
+
+def count_cpus() -> int:
+    """The cores that this process may use; Dask's count heeds affinity and control groups."""
+    from dask.system import CPU_COUNT
+
+    return CPU_COUNT
 
 
 def read_versions() -> Versions:

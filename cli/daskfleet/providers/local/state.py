@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 from daskfleet_stacks.spec import LocalFleetSpec
@@ -85,15 +86,18 @@ def read_state(paths: FleetPaths) -> LocalState | None:
 
 
 def size_groups(
-    spec: LocalFleetSpec, cpus: int, current: tuple[GroupState, ...] = ()
+    spec: LocalFleetSpec, count_cpus: Callable[[], int], current: tuple[GroupState, ...] = ()
 ) -> tuple[GroupState, ...]:
     """Decide what the spec leaves to the machine, and name the workers.
 
+    The cores are only counted if the answer depends on them: that imports Dask.
     Workers that are there keep their names and, where the spec says `auto`, their threads, so that asking again for
     the same fleet changes nothing.
     """
     known = {group.name: group for group in current}
     total = sum(group.count for group in spec.workers if group.count != "auto")
+    open_questions = any("auto" in (group.count, group.threads) for group in spec.workers)
+    cpus = count_cpus() if open_questions else 1
     return tuple(_size_group(group, cpus, total, known.get(group.name)) for group in spec.workers)
 
 

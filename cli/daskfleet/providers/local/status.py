@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import Any
 
 from daskfleet_images.node.marks import read_marks
@@ -106,7 +107,7 @@ def ask_workers(connection: Connection) -> list[WorkerStatus]:
     from distributed import Security
     from distributed.core import rpc
 
-    security = Security(require_encryption=True, **connection.security.model_dump())
+    security = Security(require_encryption=True, **dataclasses.asdict(connection.security))
 
     async def ask() -> dict[str, Any]:
         arguments = security.get_connection_args("client")

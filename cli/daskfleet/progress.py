@@ -1,0 +1,25 @@
+"""How long work tells how far it is."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Where long work tells how far it is."""
+
+    def step(self, text: str) -> None:
+        """A step has begun, or something happened that a person wants to know."""
+
+    def count(self, what: str, done: int, total: int) -> None:
+        """`done` of `total` are there."""
+
+
+class Quiet:
+    """Progress that nobody watches."""
+
+    def step(self, text: str) -> None:
+        """Say nothing."""
+
+    def count(self, what: str, done: int, total: int) -> None:
+        """Say nothing."""
