@@ -9,6 +9,7 @@ machines need a folder that they can see too: say --data URL, a shared folder or
 """
 
 from distributed import Client
+
 from flights_data import main, parse_options
 
 # The guard matters: the processes of a local cluster import this file again.

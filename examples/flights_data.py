@@ -63,9 +63,7 @@ Figures = dict[str, list[dict[str, Any]]]
 
 def parse_options(description: str | None) -> argparse.Namespace:
     """Read the command line. It is the same for both scripts."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--data",
@@ -77,13 +75,10 @@ def parse_options(description: str | None) -> argparse.Namespace:
     source.add_argument(
         "--ship",
         action="store_true",
-        help="send the tables to the workers with the tasks, for workers that can read no folder "
-        "of this machine's",
+        help="send the tables to the workers with the tasks, for workers that can read no folder of this machine's",
     )
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write all figures here")
-    parser.add_argument(
-        "--check", action="store_true", help="compare every figure with plain pandas"
-    )
+    parser.add_argument("--check", action="store_true", help="compare every figure with plain pandas")
     return parser.parse_args()
 
 
@@ -146,9 +141,7 @@ def delays(flights: dd.DataFrame, by: str) -> dd.DataFrame:
     )
 
 
-def analyse(
-    flights: dd.DataFrame, airlines: dd.DataFrame, weather: dd.DataFrame
-) -> dict[str, dd.DataFrame]:
+def analyse(flights: dd.DataFrame, airlines: dd.DataFrame, weather: dd.DataFrame) -> dict[str, dd.DataFrame]:
     """Describe all tables; nothing is computed yet."""
     late = (flights["dep_delay"] > LATE_MINUTES).astype("float64")
     flights = flights.assign(late=late.where(flights["dep_delay"].notnull()))
@@ -278,8 +271,7 @@ def show(figures: Figures, most: int = 10) -> None:
         print(f"{title:34}{'flights':>9}{'dep. delay':>12}{'arr. delay':>12}{late:>14}")
         for row in figures[key][:most] if key == "dest" else figures[key]:
             delay_columns = "".join(
-                f"{'-' if row[name] is None else f'{row[name]:.1f}':>12}"
-                for name in ("dep_delay", "arr_delay")
+                f"{'-' if row[name] is None else f'{row[name]:.1f}':>12}" for name in ("dep_delay", "arr_delay")
             )
             share = "-" if row["late"] is None else f"{row['late']:.1%}"
             print(f"  {row['group']:32}{row['flights']:>9,}{delay_columns}{share:>14}")

@@ -46,9 +46,7 @@ def add_in_pairs(client: Client, counts: list[Future]) -> Future:
 def main() -> None:
     """Read the options, count on whatever Client() finds, and judge the result."""
     parser = argparse.ArgumentParser(description="count primes with Dask futures")
-    parser.add_argument(
-        "--power", type=int, choices=KNOWN, default=8, help="count below 10**POWER (default: 8)"
-    )
+    parser.add_argument("--power", type=int, choices=KNOWN, default=8, help="count below 10**POWER (default: 8)")
     parser.add_argument("--tasks", type=int, default=100, help="stretches to count (default: 100)")
     options = parser.parse_args()
     limit = 10**options.power

@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from daskfleet_stacks.connection import Connection
-    from daskfleet_stacks.spec import FleetSpec
-
     from daskfleet.errors import FleetError
     from daskfleet.fleet import Fleet, connect
+    from daskfleet_stacks.connection import Connection
+    from daskfleet_stacks.spec import FleetSpec
 
 __all__ = ["Connection", "Fleet", "FleetError", "FleetSpec", "connect"]
 

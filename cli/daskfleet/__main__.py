@@ -1,3 +1,5 @@
+"""`python -m daskfleet`."""
+
 from daskfleet.commands.app import main
 
 main()

@@ -1,4 +1,7 @@
-"""Read a fleet's connection, and turn it into Dask's own configuration. Light: no Dask, no pydantic, no Pulumi, no cloud SDK."""
+"""Read a fleet's connection, and turn it into Dask's own configuration.
+
+Light: no Dask, no pydantic, no Pulumi, no cloud SDK.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from daskfleet_stacks.connection import Connection, ConnectionDamaged, read_connection
-
 from daskfleet.errors import FleetError, FleetNotFound
 from daskfleet.home import fleet_paths, list_fleet_names
+from daskfleet_stacks.connection import Connection, ConnectionDamaged, read_connection
 
 PRELOAD = Path(__file__).parent / "client" / "daskfleet_client_preload.py"
 """Runs in every `Client` that the environment of `connect` reaches; see the file."""
@@ -33,12 +35,15 @@ def load_connection(name: str) -> Connection:
     except FileNotFoundError:
         raise describe_missing(name) from None
     except OSError as error:
-        raise FleetError(f"the connection of fleet '{name}' cannot be read: {error.strerror}: {error.filename}") from None
+        raise FleetError(
+            f"the connection of fleet '{name}' cannot be read: {error.strerror}: {error.filename}"
+        ) from None
     try:
         return read_connection(text)
     except ConnectionDamaged as error:
         raise FleetError(
-            f"{paths.connection} is damaged: {error}. `daskfleet up {name}` mends it; `daskfleet down {name}` removes the fleet."
+            f"{paths.connection} is damaged: {error}. `daskfleet up {name}` mends it; `daskfleet down {name}` removes "
+            "the fleet."
         ) from None
 
 

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable, Collection
 from typing import Any
 
-from daskfleet_stacks.spec import FleetSpec, parse_fleet_spec
 from distributed import Client, Security
 from distributed.core import rpc
 from distributed.deploy.cluster import Cluster
@@ -17,12 +16,13 @@ from daskfleet.client.daskfleet_client_preload import find_mismatch
 from daskfleet.connections import load_connection
 from daskfleet.errors import FleetError, FleetNotFound, VersionMismatch
 from daskfleet.home import list_fleet_names
-from daskfleet.providers import find_provider, load_provider
 from daskfleet.progress import Progress, Quiet
+from daskfleet.providers import find_provider, load_provider
 from daskfleet.providers.base import Provider
 from daskfleet.reach import check_reachable
 from daskfleet.services.names import DEFAULT_FLEET
 from daskfleet.services.specs import build_default_spec
+from daskfleet_stacks.spec import FleetSpec, parse_fleet_spec
 
 logger = logging.getLogger("daskfleet")
 
@@ -120,7 +120,9 @@ class Fleet(Cluster):
             if self._shutdown_on_close is None:
                 self._shutdown_on_close = True
         else:
-            raise FleetNotFound(f"there is no fleet named '{name}'; give Fleet a spec to start it from, or run `daskfleet up`.")
+            raise FleetNotFound(
+                f"there is no fleet named '{name}'; give Fleet a spec to start it from, or run `daskfleet up`."
+            )
         self._groups = self._provider.list_groups(name)
 
     async def _close(self) -> None:

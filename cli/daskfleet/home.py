@@ -89,8 +89,8 @@ def check_fleet_name(name: str) -> None:
     if not NAME.fullmatch(name):
         shown = name if len(name) <= 40 else f"{name[:39]}…"
         raise FleetError(
-            f"{shown!r} is no name of a fleet: a name has 1 to 40 lower-case letters a to z, digits and hyphens, begins "
-            "with a letter and does not end with a hyphen. `daskfleet list` shows the fleets."
+            f"{shown!r} is no name of a fleet: a name has 1 to 40 lower-case letters a to z, digits and hyphens, "
+            "begins with a letter and does not end with a hyphen. `daskfleet list` shows the fleets."
         )
 
 
@@ -136,7 +136,7 @@ def write_private_file(path: Path, text: str) -> None:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            temporary.replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink()

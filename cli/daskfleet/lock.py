@@ -16,9 +16,7 @@ POLL_SECONDS = 0.05
 
 
 @contextlib.contextmanager
-def lock_fleet(
-    name: str, *, timeout: float = 60.0, on_wait: Callable[[str], None] | None = None
-) -> Iterator[None]:
+def lock_fleet(name: str, *, timeout: float = 60.0, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
     """Hold the lock of the fleet called `name`.
 
     Args:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import socket
 
-from daskfleet_stacks.connection import Connection
-
 from daskfleet.errors import FleetError
+from daskfleet_stacks.connection import Connection
 
 HOST = "127.0.0.1"
 

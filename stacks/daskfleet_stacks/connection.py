@@ -104,7 +104,7 @@ def read_connection(text: str) -> Connection:
 
 
 def _build(kind: Any, data: Any, path: str) -> Any:
-    if not is_dataclass(kind):
+    if not (isinstance(kind, type) and is_dataclass(kind)):
         if not isinstance(data, str):
             raise ConnectionDamaged(f"{path} is not text")
         return data

@@ -35,7 +35,7 @@ SECTIONS = {
 class _Commands(TyperGroup):
     """The commands in sections. Plain text: rich's help costs more time than everything else in `--help`."""
 
-    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
         for title, names in SECTIONS.items():
             with formatter.section(title):
                 commands = ((name, self.commands[name]) for name in names)

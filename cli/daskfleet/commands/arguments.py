@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from daskfleet.services.names import DEFAULT_FLEET, complete_fleets, complete_groups, complete_nodes
-
+from daskfleet.services.names import complete_fleets, complete_groups, complete_nodes
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="[NAME]", help="Name of the fleet.", autocompletion=complete_fleets)
@@ -15,7 +14,9 @@ NameArgument = Annotated[
 GroupArgument = Annotated[str, typer.Argument(metavar="GROUP", help="Worker group.", autocompletion=complete_groups)]
 NodeArgument = Annotated[
     str | None,
-    typer.Argument(metavar="[NODE]", help="'scheduler' or a worker group; all if not given.", autocompletion=complete_nodes),
+    typer.Argument(
+        metavar="[NODE]", help="'scheduler' or a worker group; all if not given.", autocompletion=complete_nodes
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for a program.")]
 TimeoutOption = Annotated[

@@ -25,7 +25,9 @@ def connect(
         typer.Argument(metavar="[-- COMMAND...]", help="A command to run with the connection, after `--`."),
     ] = None,
     json: JsonOption = False,
-    env: Annotated[bool, typer.Option("--env", help="Print shell code: eval \"$(daskfleet connect NAME --env)\".")] = False,
+    env: Annotated[
+        bool, typer.Option("--env", help='Print shell code: eval "$(daskfleet connect NAME --env)".')
+    ] = False,
 ) -> None:
     """Show how to use a fleet, or run a command on it.
 

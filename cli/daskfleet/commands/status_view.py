@@ -43,7 +43,9 @@ def export_svg(view: RenderableType, path: Path, *, title: str) -> None:
 
 def _render_head(status: FleetStatus) -> RenderableType:
     head = Table.grid(padding=(0, 2))
-    head.add_row("fleet", Text(status.fleet, style="bold"), Text(status.state, style=STATE_STYLES.get(status.state, "bold red")))
+    head.add_row(
+        "fleet", Text(status.fleet, style="bold"), Text(status.state, style=STATE_STYLES.get(status.state, "bold red"))
+    )
     if status.scheduler_address:
         age = f"up for {format_duration(time.time() - status.created)}"
         head.add_row("scheduler", status.scheduler_address, f"{status.provider}, {age}")
@@ -56,7 +58,12 @@ def _render_head(status: FleetStatus) -> RenderableType:
 def _render_workers(groups: tuple[GroupStatus, ...]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for title, justify in (
-        ("GROUP", "left"), ("WORKER", "left"), ("THREADS", "right"), ("MEMORY", "left"), ("CPU", "right"), ("TASKS", "right")
+        ("GROUP", "left"),
+        ("WORKER", "left"),
+        ("THREADS", "right"),
+        ("MEMORY", "left"),
+        ("CPU", "right"),
+        ("TASKS", "right"),
     ):
         table.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for group in groups:
@@ -84,10 +91,10 @@ def _bar(share: float) -> str:
 def _render_phases(status: FleetStatus) -> Table:
     """Each node's phase marks, in seconds after its process began."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for title in ("NODE", "PROCESS", "PHASES"):
+    for title in ("NODE", "PID", "PHASES"):
         table.add_column(title)
     for node in iterate_nodes(status):
-        process = f"{node.state} {node.pid}" if node.pid else node.state
+        process = str(node.pid) if node.pid else node.state
         table.add_row(node.name, process, _render_node_phases(node))
     return table
 

@@ -17,7 +17,7 @@ def up(
         str | None,
         typer.Argument(
             metavar="[FILE|NAME]",
-            help="A fleet file, or the name of a fleet to mend. Without one: a fleet named 'local', which fills this machine.",
+            help="A fleet file, or the name of a fleet to mend. Without one: the fleet 'local', which fills this machine.",
         ),
     ] = None,
     timeout: TimeoutOption = 120.0,
@@ -27,11 +27,10 @@ def up(
 
     Safe to repeat at any time. Ctrl-C while a new fleet starts leaves nothing behind.
     """
-    from daskfleet_stacks.spec import SpecError
-
     from daskfleet.interrupts import interrupt_on_termination
     from daskfleet.providers import load_provider
     from daskfleet.services.specs import find_spec
+    from daskfleet_stacks.spec import SpecError
 
     start = time.monotonic()
     try:

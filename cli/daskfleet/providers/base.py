@@ -7,10 +7,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from daskfleet.progress import Progress
 from daskfleet_stacks.connection import Connection
 from daskfleet_stacks.spec import FleetSpec
-
-from daskfleet.progress import Progress
 
 FleetState = Literal["running", "starting", "degraded", "dead", "damaged"]
 """`running` everything wanted is there · `starting` it is on its way · `degraded` something wanted is missing · `dead`

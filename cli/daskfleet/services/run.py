@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from daskfleet_stacks.connection import Connection
-
 from daskfleet.connections import current_environment
 from daskfleet.errors import FleetError
+from daskfleet_stacks.connection import Connection
 
 RUNNER = Path(__file__).parent.parent / "client" / "daskfleet_client_run.py"
 """Makes a `Client` and then runs a script that makes none; see the file."""

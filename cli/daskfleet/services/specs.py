@@ -5,13 +5,11 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from daskfleet_stacks.spec import FleetSpec, LocalFleetSpec, parse_fleet_yaml
-
 from daskfleet.errors import FleetError
 from daskfleet.home import NAME, list_fleet_names
 from daskfleet.providers import find_provider
 from daskfleet.services.names import DEFAULT_FLEET
-
+from daskfleet_stacks.spec import FleetSpec, LocalFleetSpec, parse_fleet_yaml
 
 
 def find_spec(target: str | None) -> FleetSpec:

@@ -67,8 +67,8 @@ class WorkersNode:
         """
         self._marks.mark("daemon")
         self.apply(self._document)
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait([stopping, self._failed], return_when=asyncio.FIRST_COMPLETED)
+        stopping = asyncio.ensure_future(stop.wait())
+        await asyncio.wait((stopping, self._failed), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         names = list(self._tasks)
         await asyncio.gather(*(self._remove(name, retire=self._document.retire_on_stop) for name in names))
@@ -153,7 +153,8 @@ class WorkersNode:
                 if time.monotonic() > deadline:
                     cause = error.__cause__ or error
                     raise NodeFailed(
-                        f"no scheduler answered at {document.scheduler_address} for {document.join_timeout:g} s: {cause}"
+                        f"no scheduler answered at {document.scheduler_address} for {document.join_timeout:g} s: "
+                        f"{cause}"
                     ) from error
             else:
                 await comm.close()

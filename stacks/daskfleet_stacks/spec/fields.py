@@ -29,7 +29,9 @@ def refuse(reason: str, remedy: str) -> PydanticCustomError:
     """The error for a value that is refused, with its way out."""
     # Braces would be read as the template's own.
     return PydanticCustomError(
-        "refused", reason.replace("{", "(").replace("}", ")"), {"remedy": remedy}  # type: ignore[arg-type]
+        "refused",
+        reason.replace("{", "(").replace("}", ")"),
+        {"remedy": remedy},
     )
 
 
@@ -67,30 +69,35 @@ def check_count(value: Any) -> int | Literal["auto"]:
         )
     if value == "auto" and isinstance(value, str):
         return "auto"
-    return _check_int(value, 0, MAX_WORKERS, "a number of workers", "or 'auto'")  # type: ignore[return-value]
+    return _check_int(value, 0, MAX_WORKERS, "a number of workers", "or 'auto'")
 
 
 def check_threads(value: Any) -> int | Literal["auto"]:
     """Validate a number of threads of a worker."""
     if value == "auto" and isinstance(value, str):
         return "auto"
-    return _check_int(value, 1, MAX_THREADS, "a number of threads", "or 'auto'")  # type: ignore[return-value]
+    return _check_int(value, 1, MAX_THREADS, "a number of threads", "or 'auto'")
 
 
 def check_port(value: Any) -> int | Literal["auto"]:
     """Validate a TCP port that an ordinary user may listen on."""
     if value == "auto" and isinstance(value, str):
         return "auto"
-    return _check_int(value, 1024, 65535, "a port", "or 'auto'")  # type: ignore[return-value]
+    return _check_int(value, 1024, 65535, "a port", "or 'auto'")
 
 
 def _check_int(value: Any, low: int, high: int, what: str, other: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise refuse(f"{what} is a whole number, not {_kind(value) if not isinstance(value, float) else 'a fraction'}"
-                     if not isinstance(value, str) else f"{what} is a whole number, not text",
-                     f"give a whole number from {low} to {high}, {other}")
+        raise refuse(
+            f"{what} is a whole number, not {_kind(value) if not isinstance(value, float) else 'a fraction'}"
+            if not isinstance(value, str)
+            else f"{what} is a whole number, not text",
+            f"give a whole number from {low} to {high}, {other}",
+        )
     if not low <= value <= high:
-        raise refuse(f"{what} is at least {low} and at most {high}", f"give a whole number from {low} to {high}, {other}")
+        raise refuse(
+            f"{what} is at least {low} and at most {high}", f"give a whole number from {low} to {high}, {other}"
+        )
     return value
 
 

@@ -28,7 +28,7 @@ class LocalWorkerGroup(SpecModel):
     name: Name
     """Name of the group, unique in the fleet."""
     count: Count = "auto"
-    """Number of workers, each a process; `auto` fills the machine, as `LocalCluster` does, and is for a single group."""
+    """Number of workers, each a process; `auto` fills the machine as `LocalCluster` does, and is for a single group."""
     threads: Threads = "auto"
     """Threads of each worker; `auto` shares the machine's cores among all workers of the fleet."""
     memory_limit: Memory = "auto"

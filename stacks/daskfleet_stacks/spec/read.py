@@ -29,9 +29,7 @@ def parse_fleet_yaml(text: str, source: str | None = None) -> FleetSpec:
     try:
         document = load_yaml(text)
     except YamlProblem as error:
-        raise SpecError(
-            [Problem((), f"this is not YAML: {error}", "mend the line", line=error.line)], source
-        ) from None
+        raise SpecError([Problem((), f"this is not YAML: {error}", "mend the line", line=error.line)], source) from None
     return _parse(document, source)
 
 
@@ -59,9 +57,7 @@ def _parse(document: LinedDocument, source: str | None) -> FleetSpec:
             problems.append(provider_problem)
         try:
             # Where the provider is unknown, the rest is checked as if it were a local fleet, without its key.
-            spec = model.model_validate(
-                {**document.data, "provider": "local"} if provider_problem else document.data
-            )
+            spec = model.model_validate({**document.data, "provider": "local"} if provider_problem else document.data)
         except ValidationError as error:
             problems += [_explain(detail, model, document) for detail in error.errors(include_url=False)]
         problems += _check_groups(document)
@@ -80,7 +76,9 @@ def _choose_model(document: LinedDocument) -> tuple[type[FleetSpec], Problem | N
     path: Path = ("provider",)
     line = document.find_line(path)
     if "provider" not in document.data:
-        return LocalFleetSpec, Problem(path, "a fleet has a provider, and none is given", f"add one of: {known}", line=line)
+        return LocalFleetSpec, Problem(
+            path, "a fleet has a provider, and none is given", f"add one of: {known}", line=line
+        )
     if provider in PLANNED_PROVIDERS:
         reason, remedy = "this provider is planned and not available yet", f"choose one of: {known}"
     else:
@@ -154,7 +152,9 @@ def _check_groups(document: LinedDocument) -> list[Problem]:
         if name is not None and name in seen:
             path: Path = ("workers", index, "name")
             problems.append(
-                Problem(path, "another group has this name", "give each group its own", name, True, document.find_line(path))
+                Problem(
+                    path, "another group has this name", "give each group its own", name, True, document.find_line(path)
+                )
             )
         seen.append(name)
         if name == "scheduler":

@@ -13,7 +13,7 @@ def build_json_schema() -> dict[str, Any]:
     """One schema for the specs of all providers, told apart by `provider`."""
     keys, definitions = models_json_schema([(model, "validation") for model in PROVIDERS.values()])
     references = [keys[model, "validation"] for model in PROVIDERS.values()]
-    for reference, model in zip(references, PROVIDERS.values(), strict=True):
+    for reference in references:
         definition = definitions["$defs"][reference["$ref"].rsplit("/", 1)[1]]
         definition["required"] = sorted({*definition.get("required", []), "provider"})
     return {

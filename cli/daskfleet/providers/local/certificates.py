@@ -41,8 +41,7 @@ def issue_certificates(fleet: str, now: datetime.datetime) -> dict[str, str]:
             # Scheduler and workers are called and call; a client only calls.
             .add_extension(
                 x509.ExtendedKeyUsage(
-                    [ExtendedKeyUsageOID.CLIENT_AUTH]
-                    + ([] if role == "client" else [ExtendedKeyUsageOID.SERVER_AUTH])
+                    [ExtendedKeyUsageOID.CLIENT_AUTH] + ([] if role == "client" else [ExtendedKeyUsageOID.SERVER_AUTH])
                 ),
                 critical=False,
             )

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from daskfleet_images.node.document import SchedulerDocument, TLSFiles, WorkersDocument
-from daskfleet_stacks.connection import Connection, Versions, validate_connection
-
 from daskfleet.home import FleetPaths
 from daskfleet.providers.local.state import GroupState, LocalState
 from daskfleet.reach import HOST
+from daskfleet_images.node.document import SchedulerDocument, TLSFiles, WorkersDocument
+from daskfleet_stacks.connection import Connection, Versions, validate_connection
 
 SCHEDULER = "scheduler"
 """Name of the scheduler's node; no worker group may have it."""
@@ -52,9 +51,7 @@ def render_workers_document(state: LocalState, group: GroupState, paths: FleetPa
 
 
 def _tls_files(paths: FleetPaths, role: str) -> TLSFiles:
-    return TLSFiles(
-        ca_file=paths.tls / "ca.pem", cert=paths.tls / f"{role}.pem", key=paths.tls / f"{role}-key.pem"
-    )
+    return TLSFiles(ca_file=paths.tls / "ca.pem", cert=paths.tls / f"{role}.pem", key=paths.tls / f"{role}-key.pem")
 
 
 def build_connection(state: LocalState, paths: FleetPaths, versions: Versions) -> Connection:

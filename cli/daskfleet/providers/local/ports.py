@@ -7,6 +7,7 @@ import socket
 
 from daskfleet.reach import HOST, is_taken
 
+
 def find_free_port(preferred: int, avoid: frozenset[int] = frozenset()) -> int:
     """`preferred` if it is free and not to be avoided, else any free port."""
     if preferred not in avoid and not is_taken(preferred):
@@ -25,7 +26,7 @@ def describe_holder(port: int) -> str:
 
     try:
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
                 return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
     except psutil.Error:
         pass

@@ -21,10 +21,6 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from daskfleet_images.node.marks import NodeMarks, read_marks
-from daskfleet_stacks.connection import Connection, Versions
-from daskfleet_stacks.spec import FleetSpec, LocalFleetSpec
-
 from daskfleet.connections import describe_missing, load_connection
 from daskfleet.errors import FleetError
 from daskfleet.home import FleetPaths, explain_os_errors, fleet_paths, make_private_folder, write_private_file
@@ -47,6 +43,9 @@ from daskfleet.providers.local.state import (
 )
 from daskfleet.providers.local.supervisor import Supervisor, SupervisorGone, render_supervisor_config
 from daskfleet.reach import is_taken
+from daskfleet_images.node.marks import NodeMarks, read_marks
+from daskfleet_stacks.connection import Connection, Versions
+from daskfleet_stacks.spec import FleetSpec, LocalFleetSpec
 
 SCHEDULER = documents.SCHEDULER
 DEFAULT_PORT = 8786
@@ -143,7 +142,7 @@ class LocalProvider(Provider):
             dashboard_port=decided[1],
             groups=size_groups(spec, count_cpus, old.groups if old else ()),
             created=old.created if old else time.time(),
-            working_directory=old.working_directory if running and old else os.getcwd(),
+            working_directory=old.working_directory if running and old else str(Path.cwd()),
         )
 
     def _create(
@@ -242,7 +241,7 @@ class LocalProvider(Provider):
         deadline = time.monotonic() + timeout
         look_at = time.monotonic() + 1.0
         told = ""
-        progress.step(f"starting the scheduler at {state.scheduler_address}")
+        progress.step("waiting for the scheduler")
         while True:
             marks = {node: read_marks(paths.marks(node)) for node in (SCHEDULER, *wanted)}
             done = sum(len(set(marks[name].registered) & set(workers)) for name, workers in wanted.items())

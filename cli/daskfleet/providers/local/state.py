@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable
 from typing import Literal
 
-from daskfleet_stacks.spec import LocalFleetSpec
-from daskfleet_stacks.spec.local import LocalWorkerGroup
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from daskfleet.errors import FleetError
 from daskfleet.home import FleetPaths
+from daskfleet_stacks.spec import LocalFleetSpec
+from daskfleet_stacks.spec.local import LocalWorkerGroup
 
 
 class StateDamaged(FleetError):
@@ -193,5 +193,7 @@ def describe_changes(old: LocalState, new: LocalState) -> list[str]:
     for name, group in after.items():
         if name in before and len(before[name].workers) != len(group.workers):
             lines.append(f"resize group {name}: {len(before[name].workers)} to {len(group.workers)} workers")
-    lines += [f"remove group {name}: {len(group.workers)} workers" for name, group in before.items() if name not in after]
+    lines += [
+        f"remove group {name}: {len(group.workers)} workers" for name, group in before.items() if name not in after
+    ]
     return lines

@@ -6,9 +6,6 @@ import asyncio
 import dataclasses
 from typing import Any
 
-from daskfleet_images.node.marks import read_marks
-from daskfleet_stacks.connection import Connection
-
 from daskfleet.connections import load_connection
 from daskfleet.errors import FleetError
 from daskfleet.home import FleetPaths
@@ -16,6 +13,8 @@ from daskfleet.providers.base import FleetState, FleetStatus, GroupStatus, NodeS
 from daskfleet.providers.local.documents import SCHEDULER
 from daskfleet.providers.local.state import GroupState, StateDamaged, read_state
 from daskfleet.providers.local.supervisor import NodeProcess, Supervisor, SupervisorGone
+from daskfleet_images.node.marks import read_marks
+from daskfleet_stacks.connection import Connection
 
 ASK_SECONDS = 5.0
 """How long the scheduler may take to tell its workers."""
