@@ -65,7 +65,10 @@ def find_home() -> Path:
     given = os.environ.get("DASKFLEET_HOME")
     if given:
         return Path(given).expanduser().absolute()
-    home = Path(platformdirs.user_data_dir("daskfleet", appauthor=False))
+    try:
+        home = Path(platformdirs.user_data_dir("daskfleet", appauthor=False))
+    except RuntimeError:
+        home = Path()
     if not home.is_absolute():
         raise FleetError(
             "there is no home directory to keep the fleet's files in: HOME is not set and this user has none. "
@@ -102,7 +105,9 @@ def list_fleet_names() -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise FleetError(f"{folder} cannot be read: {error.strerror}.") from None
+        raise FleetError(
+            f"{folder} cannot be read: {error.strerror}. Mend that, or set DASKFLEET_HOME to another folder."
+        ) from None
     return sorted(entry.name for entry in entries if NAME.fullmatch(entry.name) and entry.is_dir())
 
 

@@ -17,7 +17,7 @@ def up(
         str | None,
         typer.Argument(
             metavar="[FILE|NAME]",
-            help="A fleet file, or the name of a fleet to mend. Without one: the fleet 'local', which fills this machine.",
+            help="A fleet file, or the name of a fleet to mend. Without one: 'local', which fills this machine.",
         ),
     ] = None,
     timeout: TimeoutOption = 120.0,

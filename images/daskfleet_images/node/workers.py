@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable
 from typing import Any
 
-from distributed import Nanny, Security, Status
+from distributed import Nanny, Security, Status, Worker
 from distributed.core import connect, rpc
 
 from daskfleet_images.node.document import WorkersDocument
@@ -33,6 +34,11 @@ RESTART_SECONDS = 1.0
 
 RETIRE_SECONDS = 60.0
 """How long a worker may take to hand its data over before it is stopped."""
+
+
+def report_pid(_worker: Worker) -> int:
+    """A metric of each worker: the process that it is, which Dask itself does not tell."""
+    return os.getpid()
 
 
 class _Nanny(Nanny):
@@ -175,6 +181,7 @@ class WorkersNode:
             security=self._security,
             host=document.host,
             dashboard_address=f"{document.host}:0",
+            metrics={"pid": report_pid},
         )
         nanny.on_registered = lambda: self._marks.mark("registered", worker=name)
         return nanny

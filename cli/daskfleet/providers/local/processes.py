@@ -15,6 +15,8 @@ import psutil
 MARK = "DASKFLEET_FLEET_DIR"
 """Environment variable that marks the processes of a fleet, with the fleet's folder."""
 
+POLL_SECONDS = 0.05
+
 
 def find_processes(root: Path) -> list[psutil.Process]:
     """The processes that carry the mark of the fleet in `root`, but for this one."""
@@ -27,6 +29,17 @@ def find_processes(root: Path) -> list[psutil.Process]:
         except psutil.Error:
             continue  # It has ended, or it is not ours to look into.
     return found
+
+
+def await_end(root: Path, timeout: float) -> None:
+    """Wait until no process of the fleet in `root` is left, or `timeout` seconds are over.
+
+    It looks anew each time instead of waiting for process numbers: a process that has ended keeps its number until
+    its parent takes notice, and an `up` that waits for workers does not.
+    """
+    deadline = time.monotonic() + timeout
+    while find_processes(root) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
 
 
 def end_processes(root: Path, *, grace: float) -> list[psutil.Process]:
@@ -51,5 +64,5 @@ def end_processes(root: Path, *, grace: float) -> list[psutil.Process]:
                     process.terminate()
             except psutil.NoSuchProcess:
                 continue
-        psutil.wait_procs(processes, timeout=0.2)
+        time.sleep(POLL_SECONDS)
     return []

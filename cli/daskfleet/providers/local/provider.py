@@ -29,7 +29,7 @@ from daskfleet.lock import lock_fleet
 from daskfleet.progress import Progress, Quiet
 from daskfleet.providers.base import FleetStatus, LogFile, Provider
 from daskfleet.providers.local import documents, ports
-from daskfleet.providers.local.processes import end_processes, find_processes
+from daskfleet.providers.local.processes import await_end, end_processes, find_processes
 from daskfleet.providers.local.state import (
     GroupState,
     LocalState,
@@ -259,9 +259,11 @@ class LocalProvider(Provider):
                     progress.step(f"{name}: {told}")
             if time.monotonic() > look_at:
                 look_at = time.monotonic() + 1.0
-                if not paths.state.exists():
-                    raise FleetError(f"fleet '{state.spec.name}' was taken down while it was starting.")
                 if not supervisor.is_running():
+                    with lock_fleet(state.spec.name):  # A `down` that is under way ends first.
+                        pass
+                    if not paths.state.exists():
+                        raise FleetError(f"fleet '{state.spec.name}' was taken down while it was starting.")
                     raise FleetError(
                         f"the supervisor of fleet '{state.spec.name}' ended while the fleet was starting. "
                         f"`daskfleet up` tries again.\n{_tail(paths.logs / 'supervisord.log')}"
@@ -298,17 +300,12 @@ class LocalProvider(Provider):
                 supervisor = self._supervisor(paths)
                 with contextlib.suppress(SupervisorGone):
                     supervisor.shutdown()
-                    self._await_end(paths, GRACE_SECONDS)
+                    await_end(paths.root, GRACE_SECONDS)
             self._end_processes(paths)
             for folder in (runtime_folder(paths), paths.root):
                 with explain_os_errors(folder), contextlib.suppress(FileNotFoundError):
                     shutil.rmtree(folder)
         return True
-
-    def _await_end(self, paths: FleetPaths, timeout: float) -> None:
-        import psutil
-
-        psutil.wait_procs(find_processes(paths.root), timeout=timeout)
 
     def _end_processes(self, paths: FleetPaths) -> None:
         """End what runs of the fleet, and look again.

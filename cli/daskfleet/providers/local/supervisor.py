@@ -40,7 +40,7 @@ logfile_maxbytes = 1MB
 logfile_backups = 1
 pidfile = supervisord.pid
 childlogdir = logs
-umask = 077
+umask = %(ENV_DASKFLEET_UMASK)s
 strip_ansi = true
 identifier = {identifier}
 
@@ -72,6 +72,13 @@ def render_supervisor_config(fleet: str, nodes: Iterable[str]) -> str:
     """The configuration of a fleet's supervisor. The scheduler is the first node."""
     head = _CONFIG_HEAD.format(identifier=f"daskfleet-{fleet}")
     return head + "".join(_CONFIG_NODE.format(node=node, stop_seconds=STOP_SECONDS) for node in nodes)
+
+
+def read_umask() -> int:
+    """This process's umask: files that tasks write get the modes that their user is used to."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,7 @@ class Supervisor:
             MARK: str(paths.root),
             "DASKFLEET_SOCKET": str(self._socket),
             "DASKFLEET_PYTHON": shlex.quote(sys.executable),
+            "DASKFLEET_UMASK": f"{read_umask():03o}",
         }
         with output.open("w") as file:
             process = subprocess.Popen(

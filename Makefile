@@ -1,0 +1,67 @@
+# The verbs of this project; `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -o errexit -o nounset -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+STRICT ?= 0
+PYTEST_ARGS ?=
+# A checkout may be run where writing byte code is switched off: then every start would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup demo test lint format docs bench wheel lock clean
+
+help: ## Show this
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "daskfleet needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV) \
+		|| { echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+setup: $(READY) ## Make .venv with the pinned requirements and this checkout
+
+demo: $(READY) ## Bring up a local fleet, run a real data set on it, take it down
+	$(BIN)/python examples/demo.py
+
+test: $(READY) ## Run the tests; STRICT=1 as continuous integration does
+ifeq ($(STRICT),1)
+	tests/install-system-packages
+	$(MAKE) lint
+	DASKFLEET_STRICT=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(MAKE) docs
+else
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+endif
+
+lint: $(READY) ## Check style, formatting and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(READY) ## Format the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: $(READY) ## Build the site into site/
+	$(BIN)/mkdocs build --strict --quiet
+
+bench: $(READY) ## Measure against the peers and draw the plots (minutes)
+	$(BIN)/python benchmarks/run.py all
+	$(BIN)/python benchmarks/plot.py
+
+wheel: $(READY) ## Build the wheel and the source distribution into dist/
+	$(BIN)/python -m build --no-isolation
+
+lock: $(READY) ## Renew the pinned requirements
+	requirements/lock
+
+clean: ## Remove what was built
+	rm -rf $(VENV) build dist site .demo .mypy_cache .pytest_cache .ruff_cache

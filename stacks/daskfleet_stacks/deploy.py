@@ -1,0 +1,29 @@
+"""From the fleet spec in a stack's configuration to the fleet's resources and its exported connection."""
+
+from __future__ import annotations
+
+import pulumi
+
+from daskfleet_stacks.spec import SpecError, parse_fleet_spec
+
+CONFIG_KEY = "fleet"
+"""The spec sits under the stack's configuration key `daskfleet:fleet`."""
+
+
+def deploy() -> None:
+    """Deploy the fleet that the stack's configuration describes.
+
+    Raises:
+        pulumi.RunError: there is no spec, it is not valid, or its provider needs no stack.
+    """
+    data = pulumi.Config("daskfleet").get_object(CONFIG_KEY)
+    if data is None:
+        raise pulumi.RunError("the stack's configuration has no daskfleet:fleet; give it a fleet spec.")
+    try:
+        spec = parse_fleet_spec(data, "daskfleet:fleet")
+    except SpecError as error:
+        raise pulumi.RunError(f"the fleet spec in the stack's configuration is not valid:\n{error}") from None
+    raise pulumi.RunError(
+        f"provider '{spec.provider}' is made of processes on this machine, not of a stack's resources; "
+        "run `daskfleet up FILE` for it."
+    )

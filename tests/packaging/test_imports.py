@@ -1,0 +1,113 @@
+"""What may import what, and what a light command must not import."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import CommandLine
+
+ROOT = Path(__file__).parents[2]
+ROOMS = {
+    "images": "daskfleet_images",
+    "components": "daskfleet_components",
+    "stacks": "daskfleet_stacks",
+    "cli": "daskfleet",
+}
+"""In the order in which they may be imported: each imports only itself and those before it."""
+
+HEAVY = (
+    "dask",
+    "distributed",
+    "pulumi",
+    "pydantic",
+    "cryptography",
+    "psutil",
+    "yaml",
+    "rich",
+    "boto3",
+    "google",
+    "azure",
+)
+
+
+def imported_packages(file: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_between_rooms_go_one_way_only(room: str):
+    rooms = list(ROOMS.values())
+    forbidden = set(rooms[rooms.index(ROOMS[room]) + 1 :])
+    if room == "stacks":
+        forbidden |= {"daskfleet_images"}  # The spec says what is wanted, not how a node does it.
+    files = list((ROOT / room / ROOMS[room]).rglob("*.py"))
+    assert files
+    for file in files:
+        assert not imported_packages(file) & forbidden, file
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_each_room_holds_exactly_one_importable_package(room: str):
+    packages = [entry.name for entry in (ROOT / room).iterdir() if (entry / "__init__.py").exists()]
+    assert packages == [ROOMS[room]]
+
+
+def test_the_node_runtime_imports_nothing_of_the_rooms_above_and_no_command_line():
+    code = "import sys; from daskfleet_images.node import main, scheduler, workers\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"daskfleet", "daskfleet_stacks", "daskfleet_components", "typer", "pulumi"}
+
+
+def loaded_by(cli: CommandLine, *arguments: str) -> set[str]:
+    code = f"""
+import sys
+from daskfleet.commands.app import main
+try:
+    main({list(arguments)!r})
+except SystemExit as end:
+    assert not end.code, end.code
+print("LOADED", *sorted({{name.split(".")[0] for name in sys.modules}}))
+"""
+    done = cli.python(code)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split("LOADED", 1)[1].split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["up", "--help"], ["connect", "shared", "--json"], ["connect", "shared", "--env"]],
+    ids=" ".join,
+)
+def test_a_light_command_imports_neither_dask_nor_pydantic_nor_pulumi_nor_a_cloud_sdk(
+    shared: CommandLine, arguments: list[str]
+):
+    assert not loaded_by(shared, *arguments) & set(HEAVY)
+
+
+def test_importing_daskfleet_imports_no_dask():
+    code = "import sys, daskfleet; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert not {name.split(".")[0] for name in done.stdout.split()} & set(HEAVY)
+
+
+def test_no_command_of_a_local_fleet_imports_pulumi(shared: CommandLine):
+    for arguments in (["status", "shared"], ["list"], ["up", "shared"], ["schema"]):
+        assert "pulumi" not in loaded_by(shared, *arguments)
+
+
+def test_the_client_files_need_no_daskfleet():
+    standard = set(sys.stdlib_module_names) | {"distributed"}
+    for file in (ROOT / "cli/daskfleet/client").glob("daskfleet_client_*.py"):
+        assert imported_packages(file) <= standard, file

@@ -1,0 +1,41 @@
+"""What the repository promises about itself."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_pinned_requirements_have_hashes_and_name_no_index():
+    text = (ROOT / "requirements/dev.txt").read_text()
+    assert "://" not in text
+    entries = re.split(r"\n(?=\S)", text.strip())
+    assert len(entries) > 50
+    assert all("--hash=sha256:" in entry for entry in entries)
+
+
+def test_every_dependency_is_pinned_and_explained():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = [re.split(r"[<>=\[]", entry)[0] for entry in project["dependencies"]]
+    pinned = (ROOT / "requirements/dev.txt").read_text()
+    architecture = (ROOT / "docs/architecture.md").read_text()
+    for name in names:
+        assert re.search(rf"^{name}==", pinned, re.M), name
+        assert f"`{name}`" in architecture, f"docs/architecture.md does not say why {name} is there"
+
+
+def test_the_readme_names_no_command_that_is_not_there():
+    from daskfleet.commands.app import SECTIONS
+
+    commands = {name for names in SECTIONS.values() for name in names}
+    used = set(re.findall(r"^\s*daskfleet ([a-z]+)", (ROOT / "README.md").read_text(), re.M))
+    assert used
+    assert used <= commands
+
+
+def test_the_make_targets_of_the_readme_exist():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    assert set(re.findall(r"`?make ([a-z]+)", (ROOT / "README.md").read_text())) <= targets

@@ -1,0 +1,231 @@
+"""The node document: the one file that tells a node what to be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daskfleet.home import FleetPaths
+from daskfleet.providers.local.certificates import issue_certificates
+from daskfleet.providers.local.documents import build_connection, render_scheduler_document, render_workers_document
+from daskfleet.providers.local.provider import read_versions
+from daskfleet.providers.local.state import LocalState, size_groups
+from daskfleet_images.node.document import (
+    SchedulerDocument,
+    WorkersDocument,
+    parse_node_document,
+    read_node_document,
+)
+from daskfleet_images.node.errors import NodeDocumentError
+from daskfleet_stacks.spec import LocalFleetSpec, parse_fleet_yaml
+
+COMMON = {
+    "fleet": "x",
+    "node": "n",
+    "scheduler_address": "tls://127.0.0.1:8786",
+    "host": "127.0.0.1",
+    "tls": {"ca_file": "/tls/ca.pem", "cert": "/tls/c.pem", "key": "/tls/k.pem"},
+}
+SCHEDULER = {**COMMON, "role": "scheduler", "dashboard_address": "127.0.0.1:8787"}
+WORKERS = {**COMMON, "role": "workers", "group": "cpu", "workers": ["cpu-0", "cpu-1"], "threads": 2}
+
+SPEC = """\
+name: x
+provider: local
+workers:
+- {name: cpu, count: 2, threads: 2, memory_limit: 1GiB, resources: {GPU: 0.5}}
+- {name: none, count: 0}
+"""
+
+
+@pytest.fixture
+def state() -> LocalState:
+    spec = parse_fleet_yaml(SPEC)
+    assert isinstance(spec, LocalFleetSpec)
+    return LocalState(
+        spec=spec,
+        scheduler_port=1234,
+        dashboard_port=5678,
+        groups=size_groups(spec, lambda: 4),
+        created=1.0,
+        working_directory="/work here",
+    )
+
+
+def refusal(document: Any) -> str:
+    text = document if isinstance(document, str | bytes) else json.dumps(document)
+    with pytest.raises(NodeDocumentError) as caught:
+        parse_node_document(text)
+    message = str(caught.value)
+    assert message.startswith("the node document is not valid: ")
+    assert message.isprintable(), "a message is one line"
+    return message
+
+
+def test_the_role_decides_what_a_document_is():
+    assert isinstance(parse_node_document(json.dumps(SCHEDULER)), SchedulerDocument)
+    workers = parse_node_document(json.dumps(WORKERS))
+    assert isinstance(workers, WorkersDocument)
+    assert workers.workers == ("cpu-0", "cpu-1")
+
+
+def test_what_a_document_does_not_say_is_the_safe_default():
+    scheduler, workers = (parse_node_document(json.dumps(each)) for each in (SCHEDULER, WORKERS))
+    assert isinstance(workers, WorkersDocument)
+    for document in (scheduler, workers):
+        assert document.version == 1
+        assert document.marks_file is document.working_directory is None
+        assert document.exit_on_stdin_eof is False
+        assert document.log_level == "info"
+    assert (workers.memory_limit, workers.resources, workers.local_directory) == ("auto", {}, None)
+    assert (workers.join_timeout, workers.retire_on_stop) == (300, False)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        SCHEDULER,
+        WORKERS,
+        {
+            **WORKERS,
+            "memory_limit": 0,
+            "workers": [],
+            "join_timeout": 0.5,
+            "exit_on_stdin_eof": True,
+            "marks_file": "/m",
+        },
+    ],
+)
+def test_a_document_survives_being_written_and_read(document: dict[str, Any], tmp_path: Path):
+    parsed = parse_node_document(json.dumps(document))
+    file = tmp_path / "node.json"
+    file.write_text(parsed.model_dump_json(indent=2))
+    assert read_node_document(file) == parsed
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"role": "worker"}, "role"),
+        ({"role": None}, "role"),
+        ({"version": 2}, "version"),
+        ({"fleet": 3}, "fleet"),
+        ({"zebra": 1}, "zebra"),
+        ({"scheduler_address": "tcp://127.0.0.1:8786"}, "scheduler_address"),
+        ({"scheduler_address": "tls://127.0.0.1"}, "scheduler_address"),
+        ({"scheduler_address": "127.0.0.1:8786"}, "scheduler_address"),
+        ({"scheduler_address": "tls://127.0.0.1:99999"}, "scheduler_address"),
+        ({"host": None}, "host"),
+        ({"host": ""}, "host"),
+        ({"tls": {}}, "tls"),
+        ({"tls": "/tls"}, "tls"),
+        ({"tls": {**COMMON["tls"], "password": "x"}}, "tls.password"),
+        ({"log_level": "loud"}, "log_level"),
+        ({"threads": 0}, "threads"),
+        ({"threads": 1.5}, "threads"),
+        ({"workers": "cpu-0"}, "workers"),
+        ({"workers": [1]}, "workers"),
+        ({"memory_limit": "4GiB"}, "memory_limit"),
+        ({"memory_limit": -1}, "memory_limit"),
+        ({"resources": {"GPU": 0}}, "resources.GPU"),
+        ({"join_timeout": 0}, "join_timeout"),
+        ({"dashboard_address": "127.0.0.1:1"}, "dashboard_address"),
+    ],
+)
+def test_a_wrong_field_is_refused_and_named(change: dict[str, Any], place: str):
+    assert place in refusal({**WORKERS, **change})
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.1:", ":x", "127.0.0.1:99999", ""])
+def test_a_dashboard_address_without_a_port_is_refused(address: str):
+    assert "dashboard_address" in refusal({**SCHEDULER, "dashboard_address": address})
+
+
+@pytest.mark.parametrize("field", ["fleet", "node", "scheduler_address", "host", "tls", "group", "workers", "threads"])
+def test_a_missing_field_is_named(field: str):
+    assert f"workers.{field}: Field required" in refusal({key: value for key, value in WORKERS.items() if key != field})
+
+
+def test_every_problem_is_told_in_one_line():
+    message = refusal({"role": "workers", "zebra": 1, "threads": -1})
+    for place in ("fleet", "node", "host", "tls", "group", "scheduler_address", "zebra", "threads"):
+        assert f"workers.{place}: " in message
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", "[]", "3", '"x"', b"\xff\xfe", b"\x00", "[" * 100_000, "{}"])
+def test_what_is_no_document_is_refused_in_one_line(text: str | bytes):
+    assert len(refusal(text)) < 300
+
+
+@pytest.mark.parametrize("change", [{"role": "a\nb"}, {"two\nlines": 1}, {"\x1b[31m": 1}])
+def test_strange_words_do_not_break_the_line(change: dict[str, Any]):
+    assert refusal({**WORKERS, **change})
+
+
+def test_a_document_cut_at_any_byte_is_refused():
+    text = json.dumps(WORKERS)
+    for end in range(len(text)):
+        refusal(text[:end])
+    assert parse_node_document(text).node == "n"
+
+
+def test_no_value_is_in_the_message():
+    pem = "-----BEGIN PRIVATE KEY-----SECRETSECRET"
+    for document in (
+        {**WORKERS, "tls": {**COMMON["tls"], "key": [pem]}},
+        {**WORKERS, "tls": {**COMMON["tls"], "key_text": pem}},
+        {**WORKERS, "fleet": [pem]},
+        {**WORKERS, "log_level": pem},
+        {**WORKERS, "scheduler_address": pem},
+        json.dumps(WORKERS)[:-1] + f', "x": {pem}',
+    ):
+        assert "SECRET" not in refusal(document)
+
+
+def test_a_document_that_is_not_there_is_told_with_its_path(tmp_path: Path):
+    with pytest.raises(NodeDocumentError, match=r"the node document .*none\.json cannot be read: No such file"):
+        read_node_document(tmp_path / "none.json")
+    with pytest.raises(NodeDocumentError, match="cannot be read: Is a directory"):
+        read_node_document(tmp_path)
+
+
+def test_the_documents_of_a_local_fleet_say_what_its_state_says(state: LocalState, tmp_path: Path):
+    paths = FleetPaths(tmp_path)
+    scheduler = parse_node_document(render_scheduler_document(state, paths))
+    workers = parse_node_document(render_workers_document(state, state.groups[0], paths, tmp_path / "scratch"))
+    assert isinstance(scheduler, SchedulerDocument)
+    assert isinstance(workers, WorkersDocument)
+    assert scheduler.scheduler_address == workers.scheduler_address == "tls://127.0.0.1:1234"
+    assert scheduler.host == workers.host == "127.0.0.1"
+    assert scheduler.dashboard_address == "127.0.0.1:5678"
+    assert (workers.workers, workers.threads) == (("cpu-0", "cpu-1"), 2)
+    assert (workers.memory_limit, workers.resources) == (2**30, {"GPU": 0.5})
+    assert workers.working_directory == Path("/work here")
+    assert scheduler.exit_on_stdin_eof
+    assert workers.exit_on_stdin_eof
+    assert scheduler.tls.key == paths.tls / "scheduler-key.pem"
+    assert workers.tls.key == paths.tls / "worker-key.pem"
+    empty = parse_node_document(render_workers_document(state, state.groups[1], paths, tmp_path))
+    assert isinstance(empty, WorkersDocument)
+    assert empty.workers == ()
+
+
+def test_no_document_and_no_connection_holds_key_material(state: LocalState, tmp_path: Path):
+    import datetime
+
+    paths = FleetPaths(tmp_path)
+    paths.tls.mkdir()
+    for name, text in issue_certificates("x", datetime.datetime.now(datetime.UTC)).items():
+        (paths.tls / name).write_text(text)
+    texts = [
+        render_scheduler_document(state, paths),
+        render_workers_document(state, state.groups[0], paths, tmp_path),
+        repr(build_connection(state, paths, read_versions())),
+    ]
+    for text in texts:
+        assert "BEGIN" not in text
+        for key in paths.tls.glob("*-key.pem"):
+            assert key.read_text().splitlines()[1] not in text

@@ -1,0 +1,111 @@
+"""The JSON Schema for editors agrees with the parser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from daskfleet.services.init import render_fleet_file
+from daskfleet_stacks.spec import SpecError, build_json_schema, parse_fleet_spec
+
+GROUP = {"name": "cpu", "count": 2, "threads": 1, "memory_limit": "4GiB", "resources": {"GPU": 0.5}}
+GOOD: dict[str, Any] = {
+    "name": "x",
+    "provider": "local",
+    "scheduler": {"port": 9000, "dashboard_port": "auto"},
+    "workers": [GROUP, {"name": "b", "count": 0, "threads": "auto", "memory_limit": 0}],
+    "tags": {"team": "climate"},
+}
+
+
+@pytest.fixture(scope="module")
+def validator() -> Draft202012Validator:
+    schema = build_json_schema()
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 3, 5, 64])
+def test_the_schema_accepts_what_init_writes(validator: Draft202012Validator, cpus: int):
+    data = yaml.safe_load(render_fleet_file("research", "fleet.yaml", cpus))
+    assert list(validator.iter_errors(data)) == []
+
+
+@pytest.mark.parametrize("data", [GOOD, {"name": "x", "provider": "local"}])
+def test_the_schema_accepts_what_the_parser_accepts(validator: Draft202012Validator, data: dict[str, Any]):
+    assert parse_fleet_spec(data).name == "x"
+    assert list(validator.iter_errors(data)) == []
+
+
+def with_group(**values: Any) -> dict[str, Any]:
+    return {**GOOD, "workers": [{**GROUP, **values}, GOOD["workers"][1]]}
+
+
+BAD = [
+    {},
+    [],
+    {"name": "x"},
+    {"provider": "local"},
+    {**GOOD, "provider": "aws"},
+    {**GOOD, "zebra": 1},
+    {**GOOD, "region": "eu-west-1"},
+    {**GOOD, "name": "My Fleet"},
+    {**GOOD, "name": "x" * 41},
+    {**GOOD, "name": False},
+    {**GOOD, "workers": []},
+    {**GOOD, "workers": {}},
+    {**GOOD, "workers": ["cpu"]},
+    {**GOOD, "scheduler": {"port": 80}},
+    {**GOOD, "scheduler": {"port": "9000"}},
+    {**GOOD, "scheduler": {"prot": 9000}},
+    {**GOOD, "scheduler": None},
+    {**GOOD, "tags": {"team": 1}},
+    {**GOOD, "tags": {"team": "x" * 64}},
+    {**GOOD, "tags": {"Not A Label": "x"}},
+    with_group(name=5),
+    with_group(count=-1),
+    with_group(count=10_001),
+    with_group(count=1.5),
+    with_group(count={"min": 0, "max": 2}),
+    with_group(count=True),
+    with_group(threads=0),
+    with_group(threads="2"),
+    with_group(memory_limit=True),
+    with_group(memory_limit=-1),
+    with_group(resources={"GPU": 0}),
+    with_group(resources=["GPU"]),
+    with_group(spot="only"),
+]
+
+
+@pytest.mark.parametrize("data", BAD, ids=range(len(BAD)))
+def test_the_schema_refuses_what_the_parser_refuses(validator: Draft202012Validator, data: Any):
+    with pytest.raises(SpecError):
+        parse_fleet_spec(data)
+    assert list(validator.iter_errors(data))
+
+
+def iterate_properties(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for title, definition in schema["$defs"].items():
+        for name, each in definition["properties"].items():
+            yield f"{title}.{name}", each
+
+
+def test_every_field_of_the_schema_is_described():
+    fields = dict(iterate_properties(build_json_schema()))
+    assert {"LocalFleetSpec.workers", "LocalWorkerGroup.memory_limit", "LocalScheduler.port"} <= fields.keys()
+    assert [name for name, field in fields.items() if len(field.get("description", "")) < 10] == []
+    assert [
+        name
+        for name, field in fields.items()
+        if "default" not in field and name.split(".")[1] not in ("name", "scheduler")
+    ] == []
+
+
+def test_the_schema_knows_no_key_that_the_parser_does_not():
+    schema = build_json_schema()
+    assert all(definition["additionalProperties"] is False for definition in schema["$defs"].values())
