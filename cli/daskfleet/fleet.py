@@ -8,12 +8,13 @@ import logging
 from collections.abc import Callable, Collection
 from typing import Any
 
+import dask
 from distributed import Client, Security
 from distributed.core import rpc
 from distributed.deploy.cluster import Cluster
 
 from daskfleet.client.daskfleet_client_preload import find_mismatch
-from daskfleet.connections import load_connection
+from daskfleet.connections import PRELOAD, load_connection
 from daskfleet.errors import FleetError, FleetNotFound, VersionMismatch
 from daskfleet.home import list_fleet_names
 from daskfleet.progress import Progress, Quiet
@@ -49,7 +50,9 @@ def connect(name: str = DEFAULT_FLEET, *, check_versions: bool = True, **client_
         if mismatch:
             raise VersionMismatch(mismatch)
     security = Security(require_encryption=True, **dataclasses.asdict(connection.security))
-    return Client(connection.scheduler_address, security=security, **client_arguments)
+    preload = [*dask.config.get("distributed.client.preload"), str(PRELOAD)]
+    with dask.config.set({"distributed.client.preload": preload}):
+        return Client(connection.scheduler_address, security=security, **client_arguments)
 
 
 class Fleet(Cluster):

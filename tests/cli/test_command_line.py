@@ -22,7 +22,7 @@ def test_help_shows_every_command_in_its_section(cli: CommandLine):
         assert f"\n  {command} " in text
     for section in ("A fleet's life:", "Using a fleet:", "The fleet file:"):
         assert section in text
-    assert cli.run().stdout == text  # Without arguments it helps too.
+    assert text.strip() in cli.run().stderr  # Without arguments it helps too.
 
 
 @pytest.mark.parametrize("command", COMMANDS)

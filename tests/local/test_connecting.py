@@ -218,3 +218,19 @@ def test_no_private_key_is_in_any_output_log_argument_or_environment(shared: Com
     assert "BEGIN PRIVATE KEY" not in everything
     assert not any(secret in everything for secret in secrets)
     assert os.environ.get("DASKFLEET_HOME") != str(shared.home)
+
+
+def test_workers_import_the_modules_beside_the_script(shared: CommandLine):
+    folder = shared.cwd / "project"
+    folder.mkdir()
+    (folder / "helper_of_mine.py").write_text("def double(number):\n    return 2 * number\n")
+    (folder / "script.py").write_text(
+        "from distributed import Client\nfrom helper_of_mine import double\n"
+        "if __name__ == '__main__':\n    print(Client().submit(double, 21).result())\n"
+    )
+    (folder / "lazy.py").write_text(
+        "import dask\nfrom helper_of_mine import double\n"
+        "if __name__ == '__main__':\n    print(dask.delayed(double)(21).compute())\n"
+    )
+    assert shared.ok("connect", "shared", "--", "python", "project/script.py") == "42\n"
+    assert shared.ok("run", "shared", "project/lazy.py") == "42\n"

@@ -209,11 +209,12 @@ async def main():
     print(model["scheduler_address"].split("//")[0], model["dashboard_link"].split(":")[0])
     scaled = await manager.scale_cluster(model["id"], 3)
     print(scaled["workers"] in (2, 3), len(manager.list_clusters()))
-    print(await manager.close_cluster(model["id"]))
+    await manager.close_cluster(model["id"])
+    print(manager.list_clusters())
 asyncio.run(main())
 """
     pytest.importorskip("dask_labextension")
     lines = run(cli, code)
-    assert lines[:2] == ["Fleet 2", "tls: http"]
-    assert lines[2:] == ["True 1", "True"]
+    assert lines[:2] == ["Fleet 1 2", "tls: http"]
+    assert lines[2:] == ["True 1", "[]"]
     assert cli.processes() == []

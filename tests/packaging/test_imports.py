@@ -108,6 +108,6 @@ def test_no_command_of_a_local_fleet_imports_pulumi(shared: CommandLine):
 
 
 def test_the_client_files_need_no_daskfleet():
-    standard = set(sys.stdlib_module_names) | {"distributed"}
+    standard = set(sys.stdlib_module_names) | {"distributed", "cloudpickle"}
     for file in (ROOT / "cli/daskfleet/client").glob("daskfleet_client_*.py"):
         assert imported_packages(file) <= standard, file

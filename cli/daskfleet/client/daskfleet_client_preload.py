@@ -1,14 +1,21 @@
-"""Runs inside every `distributed.Client` made under `daskfleet connect` or `daskfleet run`, before it connects.
+"""Runs inside every `distributed.Client` that daskfleet connects: it compares versions, and shares the script's folder.
 
 Dask loads it by its path (`distributed.client.preload`), so the script's own Python need not have daskfleet
 installed: this file may import the standard library and what a Dask client has, nothing else.
 """
+
+from __future__ import annotations
 
 import importlib.metadata
 import json
 import os
 import platform
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 class VersionMismatch(RuntimeError):
@@ -16,7 +23,11 @@ class VersionMismatch(RuntimeError):
 
 
 def find_mismatch(fleet: str, versions: dict[str, str]) -> str | None:
-    """What differs between this interpreter and the fleet, and what to do; `None` when nothing does."""
+    """What differs between this interpreter and the fleet, and what to do; `None` when nothing does.
+
+    Of Python the minor version counts: cloudpickle ships byte code, which only that decides. Of the packages every
+    digit counts: Dask promises no compatibility between releases on the wire.
+    """
     differences, packages = [], []
     for what, theirs in versions.items():
         if what == "python":
@@ -37,7 +48,7 @@ def find_mismatch(fleet: str, versions: dict[str, str]) -> str | None:
     )
 
 
-def _check() -> None:
+def _check_versions() -> None:
     if os.environ.get("DASKFLEET_VERSION_CHECK") == "off" or "DASKFLEET_VERSIONS" not in os.environ:
         return
     message = find_mismatch(os.environ["DASKFLEET_FLEET"], json.loads(os.environ["DASKFLEET_VERSIONS"]))
@@ -49,5 +60,45 @@ def _check() -> None:
     raise SystemExit(message)
 
 
+def find_script_folder() -> str | None:
+    """The folder that Python looks in first: the script's, or the current one."""
+    folder = Path(sys.path[0]).absolute()
+    return str(folder) if folder.is_dir() else None
+
+
+async def dask_setup(client: Client) -> None:
+    """Let a fleet that sees the script's folder import the modules in it, as a `LocalCluster` can."""
+    import cloudpickle
+    from distributed import SchedulerPlugin, WorkerPlugin
+
+    folder = find_script_folder()
+    if folder is None:
+        return
+
+    def add_folder() -> None:
+        """Add it behind everything else, so that it hides no module of the fleet's own."""
+        if Path(folder).is_dir() and folder not in sys.path:
+            sys.path.append(folder)
+
+    class WorkerFolder(WorkerPlugin):
+        name = f"daskfleet-script-folder-{folder}"
+
+        def setup(self, worker: Any) -> None:
+            add_folder()
+
+    class SchedulerFolder(SchedulerPlugin):
+        # The scheduler unpickles task graphs, which may name functions of those modules.
+        name = f"daskfleet-script-folder-{folder}"
+        idempotent = True
+
+        async def start(self, scheduler: Any) -> None:
+            add_folder()
+
+    # The fleet cannot import this file: the classes travel whole.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    await client.register_plugin(SchedulerFolder())
+    await client.register_plugin(WorkerFolder())
+
+
 if __name__ == "daskfleet_client_preload":  # Loaded by Dask, not imported for `find_mismatch`.
-    _check()
+    _check_versions()

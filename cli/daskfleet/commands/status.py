@@ -22,7 +22,7 @@ def status(
     json: JsonOption = False,
     svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Save it as a picture too.")] = None,
 ) -> None:
-    """Show a fleet: its groups, its workers with their memory and load, its phase marks, its dashboard."""
+    """Show a fleet: groups, workers with memory and load, phase marks, dashboard."""
     from daskfleet.commands.status_view import render_status
     from daskfleet.providers import find_provider
 
@@ -37,16 +37,18 @@ def status(
         from rich.live import Live
 
         try:
-            with Live(render_status(provider.read_status(name)), console=console, auto_refresh=False) as live:
+            with Live(
+                render_status(provider.read_status(name), console.width), console=console, auto_refresh=False
+            ) as live:
                 while True:
                     time.sleep(WATCH_SECONDS)
-                    live.update(render_status(provider.read_status(name)), refresh=True)
+                    live.update(render_status(provider.read_status(name), console.width), refresh=True)
         except KeyboardInterrupt:
             return
-    view = render_status(provider.read_status(name))
-    console.print(view)
+    current = provider.read_status(name)
+    console.print(render_status(current, console.width))
     if svg is not None:
         from daskfleet.commands.status_view import export_svg
 
-        export_svg(view, svg, title=f"daskfleet status {name}")
+        export_svg(current, svg, title=f"daskfleet status {name}")
         print(f"saved {svg}")

@@ -16,25 +16,26 @@ from daskfleet.providers.base import FleetStatus, GroupStatus, NodeStatus, Worke
 STATE_STYLES = {"running": "bold green", "starting": "bold yellow", "degraded": "bold yellow"}
 BAR_WIDTH = 10
 SVG_WIDTH = 100
+MIN_BAR_WIDTH = 80
 
 
-def render_status(status: FleetStatus) -> RenderableType:
-    """The whole view."""
+def render_status(status: FleetStatus, width: int) -> RenderableType:
+    """The whole view, for a terminal of `width` columns."""
     parts: list[RenderableType] = [_render_head(status)]
     if status.groups:
-        parts += [Text(), _render_workers(status.groups), Text(), _render_phases(status)]
+        parts += [Text(), _render_workers(status.groups, bars=width >= MIN_BAR_WIDTH), Text(), _render_phases(status)]
     parts += [Text(f"! {problem}", style="red") for problem in status.problems]
     return Group(*parts)
 
 
-def export_svg(view: RenderableType, path: Path, *, title: str) -> None:
-    """Save the view as a picture.
+def export_svg(status: FleetStatus, path: Path, *, title: str) -> None:
+    """Save the whole view as a picture.
 
     Raises:
         FleetError: the file cannot be written.
     """
     console = Console(record=True, width=SVG_WIDTH, file=io.StringIO(), force_terminal=True, highlight=False)
-    console.print(view)
+    console.print(render_status(status, SVG_WIDTH))
     try:
         console.save_svg(str(path), title=title)
     except OSError as error:
@@ -55,7 +56,7 @@ def _render_head(status: FleetStatus) -> RenderableType:
     return head
 
 
-def _render_workers(groups: tuple[GroupStatus, ...]) -> Table:
+def _render_workers(groups: tuple[GroupStatus, ...], *, bars: bool) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for title, justify in (
         ("GROUP", "left"),
@@ -72,14 +73,16 @@ def _render_workers(groups: tuple[GroupStatus, ...]) -> Table:
         if not group.workers:
             table.add_row(Text(counted, style=style), "none", "", "", "", "")
         for index, worker in enumerate(group.workers):
-            table.add_row(Text(counted if index == 0 else "", style=style), *_render_worker(worker))
+            table.add_row(Text(counted if index == 0 else "", style=style), *_render_worker(worker, bar=bars))
     return table
 
 
-def _render_worker(worker: WorkerStatus) -> tuple[RenderableType, ...]:
+def _render_worker(worker: WorkerStatus, *, bar: bool) -> tuple[RenderableType, ...]:
     memory = format_bytes(worker.memory)
     if worker.memory_limit:
-        memory = f"{_bar(worker.memory / worker.memory_limit)} {memory} of {format_bytes(worker.memory_limit)}"
+        memory = f"{memory} of {format_bytes(worker.memory_limit)}"
+        if bar:
+            memory = f"{_bar(worker.memory / worker.memory_limit)} {memory}"
     return worker.name, str(worker.threads), memory, f"{worker.cpu:.0f}%", str(worker.executing)
 
 

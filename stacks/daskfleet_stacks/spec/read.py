@@ -59,7 +59,12 @@ def _parse(document: LinedDocument, source: str | None) -> FleetSpec:
             # Where the provider is unknown, the rest is checked as if it were a local fleet, without its key.
             spec = model.model_validate({**document.data, "provider": "local"} if provider_problem else document.data)
         except ValidationError as error:
-            problems += [_explain(detail, model, document) for detail in error.errors(include_url=False)]
+            problems += [
+                _explain(detail, model, document)
+                for detail in error.errors(include_url=False)
+                # A list whose entries are all wrong is told entry by entry, not as too short besides.
+                if not (detail["type"] == "too_short" and detail["input"])
+            ]
         problems += _check_groups(document)
     if problems or spec is None:
         problems.sort(key=lambda problem: (problem.line or 0, render_path(problem.path)))
