@@ -51,11 +51,10 @@ format: $(READY) ## Format the code
 	$(BIN)/ruff format
 
 docs: $(READY) ## Build the site into site/
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(READY) ## Measure against the peers and draw the plots (minutes)
-	$(BIN)/python benchmarks/run.py all
-	$(BIN)/python benchmarks/plot.py
+	$(BIN)/python -m benchmarks
 
 wheel: $(READY) ## Build the wheel and the source distribution into dist/
 	$(BIN)/python -m build --no-isolation

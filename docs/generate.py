@@ -7,6 +7,7 @@ dependencies, the figures of the benchmarks, the changelog.
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import tomllib
@@ -78,8 +79,8 @@ def _render_command(name: str, command: Any, root: Any) -> str:
         chosen = [each for each in parameters if each.param_type_name == kind]
         records = [record for each in chosen if (record := each.get_help_record(context))]
         if records:
-            rows = [f"| `{_escape_cell(words)}` | {_escape_cell(text)} |" for words, text in records]
-            parts += [f"## {title}", "\n".join(("| | |", "| --- | --- |", *rows))]
+            rows = [f"| {_render_words(words)} | {_escape_cell(text)} |" for words, text in records]
+            parts += [f"## {title}", "\n".join((f"| {title[:-1]} | Meaning |", "| --- | --- |", *rows))]
     notes = (DOCS / "commands" / "_notes" / f"{name}.md").read_text(encoding="utf-8")
     return "\n\n".join([*parts, notes])
 
@@ -89,6 +90,11 @@ def _render_help(text: str) -> str:
     return text.replace("\b\n", "").strip()
 
 
+def _render_words(text: str) -> str:
+    # Not with backticks: a table's cell would end at the bar in [FILE|NAME], and show a backslash before it.
+    return f"<code>{html.escape(text).replace('|', '&#124;')}</code>"
+
+
 def _escape_cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
@@ -96,7 +102,7 @@ def _escape_cell(text: str) -> str:
 def render_commands() -> str:
     """All commands in a table, in the sections of `daskfleet --help`."""
     commands = _get_group().commands
-    lines = ["| | |", "| --- | --- |"]
+    lines = ["| Command | What it does |", "| --- | --- |"]
     for title, names in SECTIONS.items():
         lines.append(f"| **{title}** | |")
         lines += [f"| [`{name}`]({name}.md) | {_escape_cell(_summarise(commands[name]))} |" for name in names]
@@ -212,7 +218,8 @@ def render_bad_file() -> str:
         parse_fleet_yaml(text, "fleet.yaml")
     except SpecError as error:
         head = f"error: {len(error.problems)} problems in fleet.yaml, nothing was changed"
-        return f"```yaml linenums=1\n{text.strip()}\n```\n\n```console\n$ daskfleet up fleet.yaml\n{head}\n{error}\n```"
+        said = f"$ daskfleet up fleet.yaml\n{head}\n{error}"
+        return f'```yaml linenums="1"\n{text.strip()}\n```\n\n```{{.console .wrap}}\n{said}\n```'
     raise PluginError("docs/_data/bad.yaml is valid")
 
 

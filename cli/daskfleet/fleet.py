@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import dask
 from distributed import Client, Security
 from distributed.core import rpc
+from distributed.deploy.adaptive import Adaptive
 from distributed.deploy.cluster import Cluster
 
 from daskfleet.client.daskfleet_client_preload import find_mismatch
@@ -50,9 +51,52 @@ def connect(name: str = DEFAULT_FLEET, *, check_versions: bool = True, **client_
         if mismatch:
             raise VersionMismatch(mismatch)
     security = Security(require_encryption=True, **dataclasses.asdict(connection.security))
-    preload = [*dask.config.get("distributed.client.preload"), str(PRELOAD)]
-    with dask.config.set({"distributed.client.preload": preload}):
+    with _preloading():
         return Client(connection.scheduler_address, security=security, **client_arguments)
+
+
+def _preloading() -> Any:
+    """Configuration with which a client shares its script's folder with the fleet."""
+    preload = [*dask.config.get("distributed.client.preload"), str(PRELOAD)]
+    return dask.config.set({"distributed.client.preload": preload})
+
+
+class GroupAdaptive(Adaptive):
+    """Dask's adaptive scaling, of one worker group: the workers of other groups count, and stay."""
+
+    def __init__(self, cluster: Fleet, *, group: str, **options: Any) -> None:
+        self.group = group
+        self.fleet = cluster
+        super().__init__(cluster, **options)
+
+    def _mine(self, workers: Iterable[str]) -> set[Any]:
+        return {worker for worker in workers if self.fleet.workers.get(worker) == self.group}
+
+    @property
+    def plan(self) -> set[Any]:
+        return self._mine(self.fleet.plan)
+
+    @property
+    def requested(self) -> set[Any]:
+        return self._mine(self.fleet.requested)
+
+    @property
+    def observed(self) -> set[Any]:
+        return self._mine(self.fleet.observed)
+
+    async def target(self) -> int:
+        others = len(self.fleet.observed) - len(self.observed)
+        return max(0, int(await super().target()) - others)
+
+    async def workers_to_close(self, target: int) -> list[str]:
+        everyone = len(self.fleet.scheduler_info["workers"])
+        # All workers, those that are best closed first; Dask knows no groups.
+        ordered = await self.scheduler.workers_to_close(n=everyone, attribute="name")
+        mine = self.plan
+        return [worker for worker in ordered if worker in mine][: max(0, len(mine) - target)]
+
+    async def scale_up(self, n: Any) -> None:
+        await self.fleet.scale_group(int(n), self.group)
 
 
 class Fleet(Cluster):
@@ -110,6 +154,12 @@ class Fleet(Cluster):
         self.scheduler_comm = rpc(
             connection.scheduler_address, connection_args=self.security.get_connection_args("client")
         )
+        with _preloading():
+            # A client of this moment: clients that others make of this object cannot be given a preload.
+            address, security = connection.scheduler_address, self.security
+            client = Client(address, security=security, asynchronous=True, set_as_default=False)
+        async with client:
+            pass
         await super()._start()
         self.name = name  # The scheduler may remember another object's.
 
@@ -160,9 +210,10 @@ class Fleet(Cluster):
             group: the group; where the fleet has several and none is given, the first grows or shrinks so that the
                 fleet has `n` in all.
         """
-        return self.sync(self._scale, n, group)
+        return self.sync(self.scale_group, n, group)
 
-    async def _scale(self, n: int, group: str | None) -> None:
+    async def scale_group(self, n: int, group: str | None = None) -> None:
+        """`scale`, to be awaited on the loop that this object runs on."""
         groups = self._groups
         if group is None:
             group = next(iter(groups))
@@ -175,6 +226,21 @@ class Fleet(Cluster):
 
     async def _scale_down(self, workers: Collection[str]) -> None:
         await self._change(lambda provider: provider.remove_workers(self.name, workers))
+
+    def adapt(self, Adaptive: type[Adaptive] = GroupAdaptive, group: str | None = None, **options: Any) -> Adaptive:  # noqa: N803
+        """Have a worker group follow the load; the other groups stay as they are.
+
+        Args:
+            Adaptive: the class that decides; as in `distributed.deploy.Cluster.adapt`.
+            group: the group; the fleet's first if not given.
+            options: `minimum`, `maximum`, `interval`, `wait_count`, `target_duration` of `distributed.deploy.Adaptive`.
+        """
+        if issubclass(Adaptive, GroupAdaptive):
+            options["group"] = group or next(iter(self._groups))
+            if options["group"] not in self._groups:
+                there = ", ".join(self._groups)
+                raise FleetError(f"fleet '{self.name}' has no worker group '{group}'; it has: {there}.")
+        return super().adapt(Adaptive=Adaptive, **options)
 
     async def _change(self, change: Callable[[Provider], None]) -> None:
         provider = self._provider

@@ -39,6 +39,11 @@ class FleetPaths:
         return self.root / "nodes"
 
     @property
+    def runtime(self) -> Path:
+        """A link to the fleet's folder for what is to be on a local disk."""
+        return self.root / "runtime"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

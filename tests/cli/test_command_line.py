@@ -10,7 +10,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from conftest import CommandLine
+from harness import CommandLine
 
 ONE = "name: local\nprovider: local\nworkers: [{name: cpu, count: 1, threads: 1}]\n"
 COMMANDS = ["up", "status", "scale", "logs", "list", "down", "connect", "run", "dashboard", "init", "schema"]

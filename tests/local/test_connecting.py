@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import CommandLine
+from harness import CommandLine
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -234,3 +234,20 @@ def test_workers_import_the_modules_beside_the_script(shared: CommandLine):
     )
     assert shared.ok("connect", "shared", "--", "python", "project/script.py") == "42\n"
     assert shared.ok("run", "shared", "project/lazy.py") == "42\n"
+    (folder / "helper_of_mine.py").write_text("def double(number):\n    return 2000 * number\n")
+    assert shared.ok("connect", "shared", "--", "python", "project/script.py") == "42000\n"
+    assert shared.ok("run", "shared", "project/lazy.py") == "42000\n"
+    (folder / "cluster.py").write_text(
+        "import daskfleet\nfrom distributed import Client\nfrom helper_of_mine import double\n"
+        "if __name__ == '__main__':\n"
+        "    with daskfleet.Fleet('shared') as fleet, Client(fleet) as client:\n"
+        "        print(client.submit(double, 1).result())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, folder / "cluster.py"], env=shared.environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "2000\n"
+
+
+def test_the_name_may_be_left_out_before_a_command(cli: CommandLine):
+    assert "no fleet named 'local'" in cli.run("connect", "--", "python", "-c", "print(1)").stderr

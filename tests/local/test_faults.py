@@ -18,8 +18,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from conftest import CommandLine, await_true
 from daskfleet.providers.local.certificates import issue_certificates
+from harness import CommandLine, await_true
 
 SUM = "from distributed import Client; print(Client(timeout=30).submit(sum, [1, 2]).result())"
 ONE = "name: local\nprovider: local\nworkers: [{name: cpu, count: 1, threads: 1}]\n"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from conftest import CommandLine
+from harness import CommandLine
 
 ONE = "name: local\nprovider: local\nworkers: [{name: cpu, count: 1, threads: 1}]\n"
 
@@ -184,6 +184,31 @@ with daskfleet.Fleet() as fleet, Client(fleet) as client:
 """
     assert run(cli, code) == ["3", "1 1"]
     assert cli.status()["groups"][0]["wanted"] == 1
+
+
+def test_adapt_leaves_other_groups_as_they_are(cli: CommandLine):
+    cli.ok(
+        "up",
+        cli.write(
+            "name: local\nprovider: local\n"
+            "workers: [{name: a, count: 3, threads: 1}, {name: b, count: 1, threads: 1, resources: {BIG: 1}}]\n"
+        ),
+    )
+    code = """
+import time, daskfleet
+with daskfleet.Fleet() as fleet:
+    fleet.adapt(minimum=1, maximum=3, interval="100ms", wait_count=2)
+    deadline = time.monotonic() + 60
+    while len(fleet.observed) > 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1)  # Long enough for several more rounds, which must change nothing.
+    print(len(fleet.observed), "b-0" in fleet.observed)
+    try:
+        fleet.adapt(group="c")
+    except daskfleet.FleetError as error:
+        print(error)
+"""
+    assert run(cli, code) == ["2 True", "fleet 'local' has no worker group 'c'; it has: a, b."]
 
 
 def test_a_notebook_shows_a_widget(shared: CommandLine):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import CommandLine, await_true
+from harness import CommandLine, await_true
 
 SUM = "from distributed import Client; print(Client().submit(sum, [1, 2]).result())"
 ONE = "name: local\nprovider: local\nworkers: [{name: cpu, count: 1, threads: 1}]\n"
@@ -249,3 +249,12 @@ def test_a_bad_name_is_refused_before_anything_is_touched(cli: CommandLine, comm
     assert done.returncode == 1
     assert "is no name of a fleet" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_fleet_is_found_from_a_shell_with_another_folder_for_temporary_files(cli: CommandLine, tmp_path: Path):
+    cli.ok("up", cli.write(ONE))
+    other = {**cli.environment, "TMPDIR": str(tmp_path)}
+    assert json.loads(cli.ok("status", "--json", env=other))["state"] == "running"
+    cli.ok("down", env=other)
+    assert list(cli.temporary.glob("daskfleet-*")) == []
+    assert cli.processes() == []

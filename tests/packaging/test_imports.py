@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import CommandLine
+from harness import CommandLine
 
 ROOT = Path(__file__).parents[2]
 ROOMS = {

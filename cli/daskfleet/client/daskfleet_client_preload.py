@@ -6,11 +6,13 @@ installed: this file may import the standard library and what a Dask client has,
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import json
 import os
 import platform
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,38 +68,57 @@ def find_script_folder() -> str | None:
     return str(folder) if folder.is_dir() else None
 
 
+def share_folder(folder: str) -> None:
+    """On the fleet: make the modules in `folder` importable, and forget them if any has changed since the last client.
+
+    The folder goes behind everything else, so that it hides no module of the fleet's own. Installed packages below it
+    (an environment in the project's folder) are left alone.
+    """
+    if not Path(folder).is_dir():
+        return  # The fleet is on another machine.
+    if folder not in sys.path:
+        sys.path.append(folder)
+    shared_at: dict[str, float] = sys.__dict__.setdefault("_daskfleet_shared_at", {})
+    since, shared_at[folder] = shared_at.get(folder), time.time()
+    installed = (sys.prefix, sys.base_prefix)
+    modules = {
+        name: Path(file)
+        for name, module in list(sys.modules.items())
+        if (file := getattr(module, "__file__", None))
+        and file.startswith(folder + os.sep)
+        and not file.startswith(installed)
+        and not {"site-packages", "dist-packages"} & set(Path(file).parts)
+    }
+    if since is not None and any(not file.exists() or file.stat().st_mtime >= since for file in modules.values()):
+        for name in modules:
+            del sys.modules[name]
+    importlib.invalidate_caches()
+
+
 async def dask_setup(client: Client) -> None:
     """Let a fleet that sees the script's folder import the modules in it, as a `LocalCluster` can."""
     import cloudpickle
-    from distributed import SchedulerPlugin, WorkerPlugin
+    from distributed import WorkerPlugin
 
     folder = find_script_folder()
     if folder is None:
         return
 
-    def add_folder() -> None:
-        """Add it behind everything else, so that it hides no module of the fleet's own."""
-        if Path(folder).is_dir() and folder not in sys.path:
-            sys.path.append(folder)
+    class ScriptFolder(WorkerPlugin):
+        """Shares the folder with a worker: now, and with each that comes later."""
 
-    class WorkerFolder(WorkerPlugin):
-        name = f"daskfleet-script-folder-{folder}"
+        def __init__(self, folder: str) -> None:
+            self.folder = folder
+            self.name = f"daskfleet-script-folder-{folder}"
 
         def setup(self, worker: Any) -> None:
-            add_folder()
+            share_folder(self.folder)
 
-    class SchedulerFolder(SchedulerPlugin):
-        # The scheduler unpickles task graphs, which may name functions of those modules.
-        name = f"daskfleet-script-folder-{folder}"
-        idempotent = True
-
-        async def start(self, scheduler: Any) -> None:
-            add_folder()
-
-    # The fleet cannot import this file: the classes travel whole.
+    # The fleet cannot import this file: what it needs of it travels whole.
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    await client.register_plugin(SchedulerFolder())
-    await client.register_plugin(WorkerFolder())
+    # The scheduler unpickles task graphs, which may name functions of those modules.
+    await client.run_on_scheduler(share_folder, folder)
+    await client.register_plugin(ScriptFolder(folder))
 
 
 if __name__ == "daskfleet_client_preload":  # Loaded by Dask, not imported for `find_mismatch`.

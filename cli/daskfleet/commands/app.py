@@ -24,6 +24,7 @@ from daskfleet.commands.schema import schema
 from daskfleet.commands.status import status
 from daskfleet.commands.up import up
 from daskfleet.errors import FleetError
+from daskfleet.services.names import DEFAULT_FLEET
 
 SECTIONS = {
     "A fleet's life": ("up", "status", "scale", "logs", "list", "down"),
@@ -89,6 +90,9 @@ def main(arguments: list[str] | None = None) -> None:
 
     Exit codes: 0 done, 1 it could not be done, 2 the command line is wrong, 130 interrupted.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:2] == ["connect", "--"]:  # The parser drops the mark, and would take the command for the name.
+        arguments = ["connect", DEFAULT_FLEET, *arguments[1:]]
     try:
         app(args=arguments, prog_name="daskfleet")
     except FleetError as error:

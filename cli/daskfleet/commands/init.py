@@ -11,9 +11,9 @@ from daskfleet.errors import FleetError
 
 
 def init(
-    file: Annotated[Path, typer.Argument(help="The file to write; `-` prints it.")] = Path("fleet.yaml"),
-    name: Annotated[str, typer.Option(help="Name of the fleet.")] = "research",
-    provider: Annotated[str, typer.Option(help="Where the fleet is to live; today: local.")] = "local",
+    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="The file; `-` prints it.")] = Path("fleet.yaml"),
+    name: Annotated[str, typer.Option(metavar="NAME", help="Name of the fleet.")] = "research",
+    provider: Annotated[str, typer.Option(metavar="PROVIDER", help="Where it is to live; today: local.")] = "local",
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
     """Write a commented fleet file to begin with."""

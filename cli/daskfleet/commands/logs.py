@@ -15,7 +15,7 @@ def logs(
     name: NameArgument = DEFAULT_FLEET,
     node: NodeArgument = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are added, until Ctrl-C.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Lines from the end of each log.")] = 50,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, metavar="COUNT", help="Lines of each log.")] = 50,
 ) -> None:
     """Show the logs of a fleet's nodes: also of workers that are gone."""
     from daskfleet.home import fleet_paths

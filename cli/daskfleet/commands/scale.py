@@ -14,7 +14,7 @@ from daskfleet.services.names import complete_fleets
 def scale(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the fleet.", autocompletion=complete_fleets)],
     group: GroupArgument,
-    count: Annotated[int, typer.Argument(min=0, max=10_000, help="Number of workers.")],
+    count: Annotated[int, typer.Argument(min=0, max=10_000, metavar="COUNT", help="Number of workers.")],
     timeout: TimeoutOption = 120.0,
 ) -> None:
     """Give a worker group more or fewer workers.

@@ -55,7 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     marks.mark("secrets")
     if document.working_directory is not None:
-        os.chdir(document.working_directory)
+        try:
+            os.chdir(document.working_directory)
+        except OSError as error:  # It may be gone by now; the node can do without.
+            logger.warning("staying in %s: %s: %s", Path.cwd(), document.working_directory, error.strerror)
     return asyncio.run(_run(path, document, marks))
 
 

@@ -15,6 +15,9 @@ import psutil
 MARK = "DASKFLEET_FLEET_DIR"
 """Environment variable that marks the processes of a fleet, with the fleet's folder."""
 
+SOCKET = "DASKFLEET_SOCKET"
+"""Environment variable with the path of the supervisor's socket."""
+
 POLL_SECONDS = 0.05
 
 
@@ -28,6 +31,17 @@ def find_processes(root: Path) -> list[psutil.Process]:
                 found.append(process)
         except psutil.Error:
             continue  # It has ended, or it is not ours to look into.
+    return found
+
+
+def find_runtime_folders(processes: list[psutil.Process]) -> set[Path]:
+    """The runtime folders that these processes of a fleet know of; also when the fleet's own files are lost."""
+    found = set()
+    for process in processes:
+        try:
+            found.add(Path(process.environ()[SOCKET]).parent)
+        except (psutil.Error, KeyError):
+            continue
     return found
 
 

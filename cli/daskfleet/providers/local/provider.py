@@ -29,7 +29,12 @@ from daskfleet.lock import lock_fleet
 from daskfleet.progress import Progress, Quiet
 from daskfleet.providers.base import FleetStatus, LogFile, Provider
 from daskfleet.providers.local import documents, ports
-from daskfleet.providers.local.processes import await_end, end_processes, find_processes
+from daskfleet.providers.local.processes import (
+    await_end,
+    end_processes,
+    find_processes,
+    find_runtime_folders,
+)
 from daskfleet.providers.local.state import (
     GroupState,
     LocalState,
@@ -76,12 +81,14 @@ class LocalProvider(Provider):
                     state = self._apply(spec, paths, progress)
                 self._wait(state, paths, progress, timeout)
             except _PortLost:
+                if not created:
+                    raise
                 self.down(spec.name, progress)
                 if attempt == PORT_ATTEMPTS:
                     raise
                 progress.step("another program took the scheduler's port meanwhile; trying another")
             except BaseException:
-                if created:
+                if created and paths.root.exists():
                     progress.step(f"removing what was begun of fleet '{spec.name}'")
                     with hold_interrupts():
                         self.down(spec.name, progress)
@@ -153,6 +160,8 @@ class LocalProvider(Provider):
         write_private_file(paths.state, state.model_dump_json(indent=2))
         for folder in (paths.tls, paths.nodes, paths.logs, runtime_folder(paths), scratch_folder(paths)):
             make_private_folder(folder)
+        with explain_os_errors(paths.runtime), contextlib.suppress(FileExistsError):
+            paths.runtime.symlink_to(runtime_folder(paths))
         if fresh or not (paths.tls / "ca.pem").exists():
             progress.step("issuing the fleet's certificates")
             self._write_certificates(state.spec.name, paths)
@@ -252,7 +261,9 @@ class LocalProvider(Provider):
                     return
             failure = marks[SCHEDULER].failure
             if failure and "cannot listen" in failure:
-                raise _PortLost(f"{failure}. Choose another port under `scheduler`, or say auto.")
+                raise _PortLost(
+                    f"{failure}. End what listens there; or take the fleet down, and up with another port or auto."
+                )
             for name, mark in marks.items():
                 if mark.failure and mark.failure != told:
                     told = mark.failure
@@ -295,6 +306,7 @@ class LocalProvider(Provider):
             processes = find_processes(paths.root)
             if not paths.root.exists() and not processes:
                 return False
+            runtimes = find_runtime_folders(processes)
             if processes:
                 progress.step(f"stopping {len(processes)} processes")
                 supervisor = self._supervisor(paths)
@@ -302,7 +314,7 @@ class LocalProvider(Provider):
                     supervisor.shutdown()
                     await_end(paths.root, GRACE_SECONDS)
             self._end_processes(paths)
-            for folder in (runtime_folder(paths), paths.root):
+            for folder in (*runtimes, runtime_folder(paths), paths.root):
                 with explain_os_errors(folder), contextlib.suppress(FileNotFoundError):
                     shutil.rmtree(folder)
         return True
@@ -404,8 +416,10 @@ def runtime_folder(paths: FleetPaths) -> Path:
     """A private folder on a local disk, for the supervisor's socket and what workers spill.
 
     Not below the fleet's folder: a socket's path has at most 104 bytes (macOS) or 108 (Linux), and a home directory
-    may be on a network.
+    may be on a network. A link in the fleet's folder remembers it: another shell may have another `TMPDIR`.
     """
+    with contextlib.suppress(OSError):
+        return paths.runtime.readlink()
     digest = hashlib.sha256(str(paths.root).encode()).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"daskfleet-{os.getuid()}-{digest}"
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ByteSize, ConfigDict, ValidationError
 
 from daskfleet.errors import FleetError
 from daskfleet.home import FleetPaths
@@ -178,11 +178,17 @@ def find_refused_changes(old: LocalState, new: LocalState) -> list[str]:
             continue
         for key in ("threads", "memory_limit", "resources"):
             if getattr(before, key) != getattr(group, key):
+                before_text, after_text = (_render(key, getattr(each, key)) for each in (before, group))
                 refused.append(
-                    f"workers '{group.name}'.{key}: {getattr(before, key)} cannot become {getattr(group, key)} in "
+                    f"workers '{group.name}'.{key}: {before_text} cannot become {after_text} in "
                     "running workers; give the group another name, so that new workers take over the data of the old"
                 )
     return refused
+
+
+def _render(key: str, value: object) -> str:
+    """A setting as a person writes it."""
+    return ByteSize(value).human_readable() if key == "memory_limit" and isinstance(value, int) else str(value)
 
 
 def describe_changes(old: LocalState, new: LocalState) -> list[str]:

@@ -21,7 +21,7 @@ from typing import Any
 
 from daskfleet.errors import FleetError
 from daskfleet.home import FleetPaths
-from daskfleet.providers.local.processes import MARK
+from daskfleet.providers.local.processes import MARK, SOCKET
 
 CALL_SECONDS = 10.0
 """How long the supervisor may take to answer; it answers in milliseconds."""
@@ -118,7 +118,7 @@ class Supervisor:
         environment = {
             **os.environ,
             MARK: str(paths.root),
-            "DASKFLEET_SOCKET": str(self._socket),
+            SOCKET: str(self._socket),
             "DASKFLEET_PYTHON": shlex.quote(sys.executable),
             "DASKFLEET_UMASK": f"{read_umask():03o}",
         }
