@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import shuffle, startup, tasks, up
-from benchmarks.measure import BenchmarkFailed, Figure, describe_machine, write_figure
+from benchmarks.measure import BenchmarkFailed, Figure, describe_machine, find_doubts, write_figure
 from benchmarks.plot import draw_all
 from benchmarks.workspace import open_workspace
 
@@ -60,13 +60,16 @@ def main() -> int:
         for name in names:
             benchmark = BENCHMARKS[name]
             rounds = arguments.rounds or benchmark.rounds
-            print(f"{name}: {rounds} rounds" + (" (too few to publish)" if rounds < benchmark.least else ""))
             machine = describe_machine()
+            doubts = find_doubts(machine, rounds, benchmark.least)
+            print(
+                f"{name}: {rounds} rounds" + "".join(f"; not to be published: {doubt}" for doubt in doubts), flush=True
+            )
             with open_workspace() as workspace:
                 figure = benchmark.measure(workspace, rounds)
             print(figure.describe())
             missed |= not figure.met
-            write_figure(arguments.results / f"{name}.json", figure, machine)
+            write_figure(arguments.results / f"{name}.json", figure, machine, doubts)
     except BenchmarkFailed as error:
         print(f"failed: {error}", file=sys.stderr)
         return 2

@@ -17,6 +17,9 @@ from typing import Any
 
 import psutil
 
+BUSY_PERCENT = 10.0
+"""A machine that is busier than this before anything is started is too busy to measure on."""
+
 
 class BenchmarkFailed(Exception):
     """Something that should have been measured did not work."""
@@ -103,7 +106,10 @@ class Figure:
         lines = []
         for case in self.cases:
             lines.append(f"  {case.name}")
-            lines.extend(f"    {seconds:8.3f} s  {subject}" for subject, seconds in case.medians.items())
+            for subject, seconds in case.medians.items():
+                facts = case.facts.get(subject, {})
+                used = "".join(f", {name} {statistics.median(values):.2f}" for name, values in facts.items())
+                lines.append(f"    {seconds:8.3f} s  {subject}{used}")
             for each in case.comparisons:
                 verdict = "" if each.target is None else f", {'met' if each.met else 'MISSED'}: {each.target}"
                 spread = f"{each.quartiles[0]:.2f} to {each.quartiles[1]:.2f}"
@@ -196,11 +202,22 @@ def _read_commit() -> str | None:
         return None
 
 
-def write_figure(path: Path, figure: Figure, machine: dict[str, Any]) -> None:
+def find_doubts(machine: dict[str, Any], rounds: int, least: int) -> list[str]:
+    """Why a figure that is taken now should not be published."""
+    doubts = []
+    if rounds < least:
+        doubts.append(f"{rounds} rounds, fewer than {least}")
+    if machine["busy_before_percent"] > BUSY_PERCENT:
+        doubts.append(f"the machine was {machine['busy_before_percent']:.0f} % busy with something else")
+    return doubts
+
+
+def write_figure(path: Path, figure: Figure, machine: dict[str, Any], doubts: list[str]) -> None:
     """Write everything that was measured, and what follows from it, as JSON."""
     data = {
         "title": figure.title,
         "met": figure.met,
+        "doubts": doubts,
         "machine": machine,
         "settings": figure.settings,
         "cases": [{**dataclasses.asdict(case), "medians": case.medians} for case in figure.cases],

@@ -50,8 +50,11 @@ def draw(result: dict[str, Any], path: Path) -> None:
         figure.suptitle(result["title"], x=0.01, ha="left", fontsize=13, fontweight="bold")
         for axes, case in zip(rows[:, 0], cases, strict=True):
             _draw_case(axes, case)
+        # The axes are shared, so the limit is set once, when everything is there.
+        longest = max(max(samples) for case in cases for rounds in case["seconds"].values() for samples in rounds)
+        rows[-1, 0].set_xlim(0, 1.05 * longest)
         rows[-1, 0].set_xlabel("seconds (less is better): a dot for each sample, a bar at the median")
-        figure.text(0.01, -0.02, _describe_machine(result["machine"]), fontsize=8, color="#64748b", va="top")
+        figure.text(0.01, -0.02, _describe_origin(result), fontsize=8, color="#64748b", va="top")
         figure.savefig(path, metadata={"Date": None, "Creator": None}, bbox_inches="tight", pad_inches=0.15)
         plt.close(figure)
 
@@ -81,7 +84,6 @@ def _draw_case(axes: Any, case: dict[str, Any]) -> None:
         )
     axes.set_yticks(range(len(case["seconds"])), list(case["seconds"]))
     axes.set_ylim(len(case["seconds"]) - 0.5, -0.5)
-    axes.set_xlim(left=0)
     axes.set_title(case["name"], loc="left", fontsize=10)
     axes.grid(axis="x", color=FAINT, zorder=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -97,13 +99,15 @@ def _describe_ratio(comparison: dict[str, Any]) -> str:
     return f"{words}\n(target {limit}: {'met' if comparison['met'] else 'missed'})"
 
 
-def _describe_machine(machine: dict[str, Any]) -> str:
+def _describe_origin(result: dict[str, Any]) -> str:
+    machine = result["machine"]
     packages = machine["packages"]
-    return (
+    words = (
         f"{machine['date'][:10]} · {machine['cpus']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB, "
         f"{machine['processor']} · Python {machine['python']}, dask {packages['dask']}, "
         f"distributed {packages['distributed']}, daskfleet {packages['daskfleet']}"
     )
+    return "\n".join([words, *(f"Not to be published: {doubt}." for doubt in result["doubts"])])
 
 
 if __name__ == "__main__":

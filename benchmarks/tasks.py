@@ -12,7 +12,7 @@ def measure(workspace: Workspace, rounds: int) -> Figure:
         workspace,
         rounds,
         work="tasks",
-        repeats=3,
+        repeats=1,
         target=0.95,
         title="10,000 tiny tasks",
         name="10,000 tasks, 2 workers",

@@ -21,7 +21,7 @@ def measure_work(
     workspace: Workspace, rounds: int, *, work: str, repeats: int, target: float, title: str, name: str, measured: str
 ) -> Figure:
     """In each round every subject starts afresh, warms up, and gives `repeats` samples from inside its client."""
-    moved: dict[str, list[int]] = {}
+    facts: dict[str, dict[str, list[float]]] = {}
     options = [work, "--workers", str(WORKERS), "--repeats", str(repeats)]
     program = [sys.executable, str(PROGRAM), *options]
 
@@ -29,13 +29,13 @@ def measure_work(
         fleet = f"bench-{work}"
         workspace.up(workspace.write_spec(fleet, WORKERS))
         command = [*workspace.daskfleet, "connect", fleet, "--", *program, "--cluster", "fleet"]
-        seconds = _read_samples(workspace, command, repeats, moved.setdefault(FLEET, []))
+        seconds = _read_samples(workspace, command, repeats, facts.setdefault(FLEET, {}))
         workspace.down(fleet)
         return seconds
 
     def sample_local(subject: str, cluster: str) -> list[float]:
         command = [*program, "--cluster", cluster]
-        return _read_samples(workspace, command, repeats, moved.setdefault(subject, []))
+        return _read_samples(workspace, command, repeats, facts.setdefault(subject, {}))
 
     seconds = take_turns(
         {
@@ -57,13 +57,17 @@ def measure_work(
         "threads_per_worker": 1,
         "measured": measured,
     }
-    return Figure(title, settings, [Case(name, seconds, comparisons, {"loopback_bytes": moved})])
+    return Figure(title, settings, [Case(name, seconds, comparisons, facts)])
 
 
-def _read_samples(workspace: Workspace, command: Sequence[str], repeats: int, moved: list[int]) -> list[float]:
+def _read_samples(
+    workspace: Workspace, command: Sequence[str], repeats: int, facts: dict[str, list[float]]
+) -> list[float]:
+    """Run `work.py`; returns the seconds that it measured, and adds what else it saw to `facts`."""
     _, output = workspace.run(command)
-    lines = [json.loads(line) for line in output.splitlines()]
-    if len(lines) != repeats:
-        raise BenchmarkFailed(f"`{' '.join(command)}` gave {len(lines)} samples, not {repeats}")
-    moved.extend(line["loopback_bytes"] for line in lines)
-    return [line["seconds"] for line in lines]
+    samples = [json.loads(line) for line in output.splitlines()]
+    if len(samples) != repeats:
+        raise BenchmarkFailed(f"`{' '.join(command)}` gave {len(samples)} samples, not {repeats}")
+    for fact in ("cpu_seconds", "other_cpu_seconds", "loopback_bytes"):
+        facts.setdefault(fact, []).extend(sample[fact] for sample in samples)
+    return [sample["seconds"] for sample in samples]

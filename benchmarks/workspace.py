@@ -168,5 +168,10 @@ def open_workspace() -> Iterator[Workspace]:
     workspace = Workspace(Path(tempfile.mkdtemp(prefix="daskfleet-bench-")))
     try:
         yield workspace
-    finally:
-        workspace.close()
+    except BaseException as error:
+        try:
+            workspace.close()
+        except BenchmarkFailed as left:
+            raise BenchmarkFailed(f"{str(error) or type(error).__name__}\n{left}") from error
+        raise
+    workspace.close()

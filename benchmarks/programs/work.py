@@ -7,6 +7,7 @@
 import argparse
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,25 +26,24 @@ def inc(number: int) -> int:
     return number + 1
 
 
-def run_tasks(client: Client, begin: int, count: int) -> float:
+def run_tasks(client: Client, numbers: range) -> list[int]:
     """Tiny tasks: there and back again."""
-    start = time.perf_counter()
-    results = client.gather(client.map(inc, range(begin, begin + count)))
-    seconds = time.perf_counter() - start
-    if results != list(range(begin + 1, begin + count + 1)):
-        raise SystemExit("the tasks gave wrong results")
-    return seconds
+    results: list[int] = client.gather(client.map(inc, numbers))
+    return results
 
 
 def measure_tasks(client: Client, count: int, repeats: int) -> None:
     """Times batches of tasks that were not seen before."""
     begin = 0
     start = time.monotonic()
-    while begin < 2 * count or time.monotonic() < start + WARM_SECONDS:
-        run_tasks(client, begin, count)
+    while time.monotonic() < start + WARM_SECONDS:
+        run_tasks(client, range(begin, begin + count // 10))
         begin += count
     for _ in range(repeats):
-        report(lambda number=begin: run_tasks(client, number, count))
+        numbers = range(begin, begin + count)
+        results = report(client, lambda numbers=numbers: run_tasks(client, numbers))
+        if results != [number + 1 for number in numbers]:
+            sys.exit("the tasks gave wrong results")
         begin += count
 
 
@@ -57,22 +57,28 @@ def make_partition(number: int, rows: int) -> Any:
     return pd.DataFrame({"key": generator.integers(0, 2**62, rows), **columns})
 
 
-def run_shuffle(client: Client, size: int, partitions: int, seed: int) -> float:
-    """Data in the workers' memory, dealt out anew by a key, into the workers' memory."""
+def make_data(client: Client, size: int, partitions: int, seed: int) -> Any:
+    """A dask.dataframe in the workers' memory."""
     import dask.dataframe as dd
 
     rows = size // partitions // ROW_BYTES
-    before = dd.from_map(make_partition, range(seed, seed + partitions), rows=rows, meta=make_partition(0, 1)).persist()
-    wait(before)
-    start = time.perf_counter()
-    after = before.shuffle("key", shuffle_method="p2p").persist()
-    wait(after)
-    seconds = time.perf_counter() - start
-    if len(after) != rows * partitions:
-        raise SystemExit("the shuffle lost rows")
-    del before, after
-    client.run(lambda: None)  # The futures are released before this is answered.
-    return seconds
+    numbers = range(seed, seed + partitions)
+    data = dd.from_map(make_partition, numbers, rows=rows, meta=make_partition(0, 1)).persist()
+    wait(data)
+    settle(client)
+    return data
+
+
+def run_shuffle(data: Any) -> Any:
+    """Deal out the data anew by its key, from the workers' memory into the workers' memory."""
+    shuffled = data.shuffle("key", shuffle_method="p2p").persist()
+    wait(shuffled)
+    return shuffled
+
+
+def settle(client: Client) -> None:
+    """Every worker has done what it was told before, such as to forget data that nobody holds any more."""
+    client.run(lambda: None)
 
 
 def measure_shuffle(client: Client, size: int, partitions: int, repeats: int) -> None:
@@ -80,18 +86,49 @@ def measure_shuffle(client: Client, size: int, partitions: int, repeats: int) ->
     start = time.monotonic()
     seed = 0
     while seed == 0 or time.monotonic() < start + WARM_SECONDS:
-        run_shuffle(client, size // 8, partitions, seed)
+        run_shuffle(make_data(client, size // 8, partitions, seed))
         seed += partitions
     for _ in range(repeats):
-        report(lambda number=seed: run_shuffle(client, size, partitions, number))
+        data = make_data(client, size, partitions, seed)
+        shuffled = report(client, lambda data=data: run_shuffle(data))
+        if len(shuffled) != len(data):
+            sys.exit("the shuffle lost rows")
+        del data, shuffled
+        settle(client)
         seed += partitions
 
 
-def report(run: Callable[[], float]) -> None:
-    """Print the time, and how much the loopback interface has carried meanwhile, whoever sent it."""
-    before = count_loopback_bytes()
-    seconds = run()
-    print(json.dumps({"seconds": seconds, "loopback_bytes": count_loopback_bytes() - before}), flush=True)
+def report(client: Client, run: Callable[[], Any]) -> Any:
+    """Print how long it takes, with the processor time of client, scheduler and workers in it; returns what it returns.
+
+    Beside it, to judge the sample by: the processor time of everything else on the machine, and how much the loopback
+    interface has carried, whoever sent it.
+    """
+    pids = {os.getpid(), client.run_on_scheduler(os.getpid), *client.run(os.getpid).values()}
+    processes = [psutil.Process(pid) for pid in pids]
+    sent, used, used_by_all = count_loopback_bytes(), count_cpu_seconds(processes), count_busy_seconds()
+    begin = time.perf_counter()
+    result = run()
+    seconds = time.perf_counter() - begin
+    cpu_seconds = count_cpu_seconds(processes) - used
+    sample = {
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+        "other_cpu_seconds": count_busy_seconds() - used_by_all - cpu_seconds,
+        "loopback_bytes": count_loopback_bytes() - sent,
+    }
+    print(json.dumps(sample), flush=True)
+    return result
+
+
+def count_cpu_seconds(processes: list[psutil.Process]) -> float:
+    return sum(times.user + times.system for times in (process.cpu_times() for process in processes))
+
+
+def count_busy_seconds() -> float:
+    """Processor time that this machine has spent on anything."""
+    times = psutil.cpu_times()
+    return times.user + times.system + times.nice
 
 
 def count_loopback_bytes() -> int:

@@ -5,6 +5,7 @@ Light: no Dask, no pydantic, no Pulumi, no cloud SDK.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import json
 import os
@@ -31,7 +32,7 @@ def load_connection(name: str) -> Connection:
     """
     paths = fleet_paths(name)
     try:
-        text = paths.connection.read_text(encoding="utf-8")
+        text = paths.connection.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         raise describe_missing(name) from None
     except OSError as error:
@@ -75,7 +76,7 @@ def render_environment(connection: Connection, environment: Mapping[str, str]) -
         "DASK_DISTRIBUTED__COMM__TLS__CA_FILE": security.tls_ca_file,
         "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT": security.tls_client_cert,
         "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY": security.tls_client_key,
-        "DASK_DISTRIBUTED__CLIENT__PRELOAD": json.dumps(preloads),
+        "DASK_DISTRIBUTED__CLIENT__PRELOAD": repr(preloads),  # Dask reads Python literals.
         "DASK_LOGGING": quiet,
         "DASKFLEET_FLEET": connection.fleet,
         "DASKFLEET_VERSIONS": json.dumps(dataclasses.asdict(connection.versions)),
@@ -87,10 +88,10 @@ def _parse_preloads(value: str | None) -> list[str]:
     if not value:
         return []
     try:
-        parsed = json.loads(value)
-    except ValueError:
+        parsed = ast.literal_eval(value)
+    except (ValueError, SyntaxError):
         return [value]
-    return [str(item) for item in parsed] if isinstance(parsed, list) else [str(parsed)]
+    return [str(item) for item in parsed] if isinstance(parsed, list | tuple) else [str(parsed)]
 
 
 def current_environment(connection: Connection) -> dict[str, str]:

@@ -69,7 +69,10 @@ def find_home() -> Path:
     """
     given = os.environ.get("DASKFLEET_HOME")
     if given:
-        return Path(given).expanduser().absolute()
+        try:
+            return Path(given).expanduser().absolute()
+        except RuntimeError:
+            raise FleetError(f"DASKFLEET_HOME is {given!r}, and there is no such home directory.") from None
     try:
         home = Path(platformdirs.user_data_dir("daskfleet", appauthor=False))
     except RuntimeError:
@@ -123,7 +126,9 @@ def make_private_folder(path: Path) -> None:
         FleetError: it cannot be made, or belongs to somebody else.
     """
     with explain_os_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in reversed(path.parents):
+            if not folder.exists():
+                folder.mkdir(exist_ok=True, mode=0o700)
         path.mkdir(exist_ok=True, mode=0o700)
         status = path.lstat()
         if status.st_uid != os.getuid() or path.is_symlink():

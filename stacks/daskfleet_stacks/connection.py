@@ -82,11 +82,18 @@ def validate_connection(data: dict[str, Any]) -> Connection:
     """Validate a connection that is made here or comes from elsewhere.
 
     Raises:
-        pydantic.ValidationError: with every problem, and no value.
+        ConnectionDamaged: with every problem, and no value.
     """
-    from pydantic import TypeAdapter
+    from pydantic import TypeAdapter, ValidationError
 
-    return TypeAdapter(Connection).validate_python(data)
+    try:
+        return TypeAdapter(Connection).validate_python(data)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+            for problem in error.errors(include_url=False, include_input=False)
+        )
+    raise ConnectionDamaged(problems)
 
 
 def read_connection(text: str) -> Connection:
@@ -97,7 +104,7 @@ def read_connection(text: str) -> Connection:
     """
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ConnectionDamaged("it is not JSON") from None
     connection: Connection = _build(Connection, data, "connection")
     return connection

@@ -204,8 +204,8 @@ def test_every_change_that_is_refused_is_told_with_old_value_new_value_and_a_way
     assert "8786 cannot become 9000" in refused[0]
     assert refused[0].endswith("take the fleet down and up again")
     assert "1 cannot become 2 in running workers; give the group another name" in refused[2]
-    assert "auto cannot become 2147483648" in refused[3]
-    assert "1073741824 cannot become 0" in refused[4]
+    assert "auto cannot become 2.0GiB" in refused[3]
+    assert "1.0GiB cannot become 0B" in refused[4]
 
 
 def test_changes_are_described_a_line_for_each_group():

@@ -29,8 +29,8 @@ def refused(**values: Any) -> str:
 
 GOOD_NAMES = ["a", "a1", "a-b", "x" * 40, "a--b", "local", "team-7-gpu"]
 BAD_NAMES = [
-    "", " ", "a b", "A", "a.b", "a_b", "-a", "a-", "1a", "../x", "..", ".", "a/b", "/etc", "ünï", "日本", "x" * 41, "x" * 300,
-    "a\n", "a\x00", "a\n[program:evil]", "a%(ENV_HOME)s", "a;b", "a'b", 'a"b', "$(id)", "*", "~",
+    "", " ", "a b", "A", "a.b", "a_b", "-a", "a-", "1a", "../x", "..", ".", "a/b", "/etc", "ünï", "日本", "x" * 41,
+    "x" * 300, "a\n", "a\x00", "a\n[program:evil]", "a%(ENV_HOME)s", "a;b", "a'b", 'a"b', "$(id)", "*", "~",
 ]  # fmt: skip
 
 

@@ -42,10 +42,12 @@ def find_mismatch(fleet: str, versions: dict[str, str]) -> str | None:
                 packages.append(f"'{what}=={theirs}'")
     if not differences:
         return None
-    remedy = f"pip install {' '.join(packages)}" if packages else "run this with the fleet's Python"
+    remedies = [f"pip install {' '.join(packages)}"] if packages else []
+    if len(differences) > len(packages):
+        remedies.insert(0, "run this with the fleet's Python")
     return (
         f"this Python ({sys.executable}) and fleet '{fleet}' do not fit together: {'; '.join(differences)}.\n"
-        f"To fix: {remedy}, or start the fleet from this environment (daskfleet down, then up).\n"
+        f"To fix: {' and '.join(remedies)}, or start the fleet from this environment (daskfleet down, then up).\n"
         "To go on all the same, at the risk of tasks that fail to unpickle: set DASKFLEET_VERSION_CHECK=off."
     )
 

@@ -54,7 +54,7 @@ def _render_head(status: FleetStatus) -> RenderableType:
         head.add_row("scheduler", status.scheduler_address, f"{status.provider}, {age}")
         head.add_row("dashboard", Text(status.dashboard_url, style=f"link {status.dashboard_url}"), "")
     if status.tags:
-        head.add_row("tags", " ".join(f"{key}={value}" for key, value in status.tags.items()), "")
+        head.add_row("tags", Text(" ".join(f"{key}={value}" for key, value in status.tags.items())), "")
     return head
 
 
@@ -114,7 +114,7 @@ def _render_node_phases(node: NodeStatus) -> str:
 def format_bytes(size: float) -> str:
     """`1.2 GiB`, as Dask writes sizes."""
     for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
+        if round(size, 1) < 1024:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} TiB"
@@ -124,5 +124,5 @@ def format_duration(seconds: float) -> str:
     """`42 s`, `5 min`, `3 h`, `2 d`."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(seconds, 0):.0f} s"
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(max(seconds, 0))} s"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from daskfleet.providers.base import LogFile
 
@@ -33,44 +36,68 @@ def follow_logs(
         for line in read_last_lines(follower.log, lines):
             yield follower.log.node, line
         follower.skip_to_end()
-    while True:
-        over = is_over()  # Asked before reading: what was written until then is still told.
+    try:
+        while True:
+            over = is_over()  # Asked before reading: what was written until then is still told.
+            for follower in followers:
+                for line in follower.read_new():
+                    yield follower.log.node, line
+            if over:
+                return
+            time.sleep(POLL_SECONDS)
+    finally:
         for follower in followers:
-            for line in follower.read_new():
-                yield follower.log.node, line
-        if over:
-            return
-        time.sleep(POLL_SECONDS)
+            follower.close()
 
 
 class _Follower:
-    """Reads what is added to one log."""
+    """Reads what is added to one log. It holds the file open, so that the end of a rotated one is not lost."""
 
     def __init__(self, log: LogFile) -> None:
         self.log = log
-        self._position = 0
-        self._inode: int | None = None
+        self._file: BinaryIO | None = None
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._rest = ""
 
     def skip_to_end(self) -> None:
         """Pass over what is there."""
-        try:
-            status = Path(self.log.path).stat()
-        except FileNotFoundError:
-            return
-        self._inode, self._position = status.st_ino, status.st_size
+        self._file = self._open()
+        if self._file is not None:
+            self._file.seek(0, os.SEEK_END)
 
     def read_new(self) -> list[str]:
         """The whole lines that were added since."""
+        lines = self._read_open_file()
         try:
-            with Path(self.log.path).open(encoding="utf-8", errors="replace", newline="") as file:
-                status = Path(self.log.path).stat()
-                if status.st_ino != self._inode or status.st_size < self._position:
-                    self._inode, self._position, self._rest = status.st_ino, 0, ""
-                file.seek(self._position)
-                text = self._rest + file.read()
-                self._position = file.tell()
+            status = Path(self.log.path).stat()
         except FileNotFoundError:
+            return lines
+        if self._file is None or not os.path.samestat(status, os.fstat(self._file.fileno())):
+            self.close()
+            self._file = self._open()
+            lines += self._read_open_file()
+        return lines
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+        self._file = None
+        self._decoder.reset()
+        self._rest = ""
+
+    def _open(self) -> BinaryIO | None:
+        try:
+            return Path(self.log.path).open("rb")
+        except FileNotFoundError:
+            return None
+
+    def _read_open_file(self) -> list[str]:
+        if self._file is None:
             return []
-        *whole, self._rest = text.split("\n")
+        if os.fstat(self._file.fileno()).st_size < self._file.tell():  # It was emptied in place.
+            self._file.seek(0)
+            self._decoder.reset()
+            self._rest = ""
+        *whole, self._rest = (self._rest + self._decoder.decode(self._file.read())).split("\n")
         return whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 
 from daskfleet.errors import FleetError
@@ -23,7 +24,7 @@ def find_spec(target: str | None) -> FleetSpec:
     if target is None:
         return find_provider(DEFAULT_FLEET).read_spec(DEFAULT_FLEET) if _is_readable(names) else build_default_spec()
     path = Path(target)
-    if path.is_file():
+    if _is_there(path, Path.is_file):
         try:
             return parse_fleet_yaml(path.read_text(encoding="utf-8"), str(path))
         except OSError as error:
@@ -51,8 +52,15 @@ def build_default_spec() -> FleetSpec:
     return LocalFleetSpec(name=DEFAULT_FLEET)
 
 
+def _is_there(path: Path, kind: Callable[[Path], bool]) -> bool:
+    try:
+        return kind(path)
+    except (OSError, ValueError):  # No path at all: too long, or with a zero byte.
+        return False
+
+
 def _describe_missing(target: str, names: list[str]) -> str:
-    if Path(target).is_dir():
+    if _is_there(Path(target), Path.is_dir):
         return f"{target} is a folder; give the fleet file in it."
     text = f"there is no file {target}"
     if NAME.fullmatch(target):

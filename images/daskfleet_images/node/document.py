@@ -9,11 +9,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    TypeAdapter,
+    ValidationError,
+)
 
 from daskfleet_images.node.errors import NodeDocumentError
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+def check_port(address: str) -> str:
+    """Make sure that an address ends in a port."""
+    port = address.rpartition(":")[2]
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError("an address ends in a colon and a port from 1 to 65535")
+    return address
 
 
 class _Model(BaseModel):
@@ -38,9 +56,9 @@ class _Node(_Model):
     """Name of the fleet."""
     node: str
     """Name of this node, unique in the fleet."""
-    scheduler_address: str = Field(pattern=r"^tls://.+:\d+$")
+    scheduler_address: Annotated[str, Field(pattern=r"^tls://.+:\d+$"), AfterValidator(check_port)]
     """Address of the fleet's scheduler, `tls://host:port`."""
-    host: str
+    host: str = Field(min_length=1)
     """Address to listen on. The node listens nowhere else."""
     tls: TLSFiles
     """References to the node's TLS material."""
@@ -58,7 +76,7 @@ class SchedulerDocument(_Node):
     """A node that becomes the fleet's scheduler."""
 
     role: Literal["scheduler"] = "scheduler"
-    dashboard_address: str = "127.0.0.1:8787"
+    dashboard_address: Annotated[str, AfterValidator(check_port)] = "127.0.0.1:8787"
     """`host:port` of the dashboard, which has no authentication: keep it on the loopback interface."""
 
 
@@ -72,7 +90,7 @@ class WorkersDocument(_Node):
     """Names of the workers to run. The document is read again at SIGHUP, and this list is then made true."""
     threads: PositiveInt
     """Threads of each worker (`nthreads`)."""
-    memory_limit: Literal["auto"] | int = "auto"
+    memory_limit: Literal["auto"] | NonNegativeInt = "auto"
     """Bytes that each worker may use before its nanny restarts it; `0` is no limit; `auto` is the machine's memory
     times the worker's share of its cores, as `dask worker` has it."""
     resources: dict[str, PositiveFloat] = {}
@@ -103,7 +121,8 @@ def parse_node_document(text: str | bytes) -> SchedulerDocument | WorkersDocumen
             f"{'.'.join(str(part) for part in problem['loc']) or 'document'}: {problem['msg']}"
             for problem in error.errors(include_url=False, include_input=False)
         )
-        raise NodeDocumentError(f"the node document is not valid: {problems}") from None
+        shown = "".join(each if each.isprintable() else "?" for each in problems)
+        raise NodeDocumentError(f"the node document is not valid: {shown}") from None
 
 
 def read_node_document(path: Path) -> SchedulerDocument | WorkersDocument:

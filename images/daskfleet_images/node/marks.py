@@ -6,6 +6,7 @@ disk or a kill is one mark less, never an error.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
@@ -54,8 +55,11 @@ class MarkWriter:
         self._path: Path | None = None
 
     def write_to(self, path: Path | None) -> None:
-        """Append the marks to `path` from now on, those before included."""
+        """Write the marks to `path` from now on, those before included; what the node's last life left goes."""
         self._path = path
+        if path is not None:
+            with contextlib.suppress(OSError):
+                path.write_text("")
         for mark in self._pending:
             self._append(mark)
         self._pending.clear()
@@ -94,9 +98,10 @@ def parse_marks(lines: Iterable[str]) -> list[Mark]:
     for line in lines:
         try:
             mark = Mark(**json.loads(line))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             continue
-        if mark.phase in PHASES and isinstance(mark.time, int | float):
+        texts = (mark.phase, mark.worker or "", mark.detail or "")
+        if all(isinstance(each, str) for each in texts) and isinstance(mark.time, int | float) and mark.phase in PHASES:
             marks.append(mark)
     return marks
 

@@ -7,6 +7,7 @@ written once, beside the rule.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ByteSize, TypeAdapter, ValidationError, WithJsonSchema
@@ -17,10 +18,15 @@ NAME_LIMIT = 40
 
 NAME_PATTERN = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"
 
+TAG_PATTERN = r"[a-z][a-z0-9_-]{0,62}"
+TAG_LIMIT = 63
+
 MAX_WORKERS = 10_000
 """More workers in a group than one Dask scheduler has been seen to serve is a slip of the keyboard."""
 
 MAX_THREADS = 1024
+MAX_MEMORY = 2**60
+MAX_AMOUNT = 1e15
 MIN_MEMORY = 64 * 2**20
 """A worker that imports Dask holds about this much before its first task."""
 
@@ -41,7 +47,7 @@ def check_name(value: Any) -> str:
         raise refuse(f"a name is text, not {_kind(value)}", "put it in quotes, or choose another")
     if len(value) > NAME_LIMIT:
         raise refuse(f"{len(value)} characters, a name has at most {NAME_LIMIT}", "choose a shorter one")
-    if not re.match(NAME_PATTERN, value):
+    if not re.fullmatch(NAME_PATTERN, value):
         near = _suggest_name(value)
         raise refuse(
             "a name has lower-case letters a to z, digits and hyphens, begins with a letter and ends with no hyphen",
@@ -113,42 +119,59 @@ def check_memory(value: Any) -> int | Literal["auto"]:
         raise refuse(f"a memory limit is a size, not {_kind(value)}", remedy)
     try:
         size = int(_BYTES.validate_python(value))
-    except ValidationError:
+    except (ValidationError, OverflowError):
         raise refuse("this is no size in bytes", remedy) from None
-    if size == 0:
+    if size == 0 and not (isinstance(value, str) and re.search("[1-9]", value)):
         return 0
     if size < MIN_MEMORY:
         raise refuse(f"a worker needs at least {MIN_MEMORY >> 20}MiB to start", remedy)
+    if size > MAX_MEMORY:
+        raise refuse(f"no machine has more than {MAX_MEMORY >> 50}PiB", remedy)
     return size
 
 
-def check_resources(value: Any) -> dict[str, float]:
-    """Validate Dask resources: a positive number for each name."""
-    remedy = "give a mapping of names to positive numbers, such as {GPU: 1}"
-    if not isinstance(value, dict):
-        raise refuse(f"resources are a mapping, not {_kind(value)}", remedy)
-    for name, amount in value.items():
-        if not isinstance(name, str) or not name:
-            raise refuse(f"the resource name {name!r} is not text", remedy)
-        if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 < amount < float("inf"):
-            raise refuse(f"the amount of resource {name!r} is {amount!r}", remedy)
-    return {name: float(amount) for name, amount in value.items()}
+def check_mapping(what: str, example: str) -> Callable[[Any], Any]:
+    """A validator that refuses what is no mapping; its keys and values have validators of their own."""
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise refuse(f"{what} are a mapping, not {_kind(value)}", f"give one, such as {example}")
+        return value
+
+    return check
 
 
-def check_tags(value: Any) -> dict[str, str]:
-    """Validate tags, within the limits of the strictest cloud (63 characters, GCP labels)."""
-    remedy = "give a mapping of names to text, such as {team: climate}"
-    if not isinstance(value, dict):
-        raise refuse(f"tags are a mapping, not {_kind(value)}", remedy)
-    for name, text in value.items():
-        if not isinstance(name, str) or not re.match(r"^[a-z][a-z0-9_-]{0,62}$", name):
-            raise refuse(
-                f"the tag name {name!r} is not made of 1 to 63 lower-case letters, digits, hyphens and underscores",
-                remedy,
-            )
-        if not isinstance(text, str) or len(text) > 63:
-            raise refuse(f"the tag {name!r} is not text of at most 63 characters", remedy)
-    return dict(value)
+def check_resource_name(name: Any) -> str:
+    """Validate the name of a Dask resource."""
+    if not isinstance(name, str) or not name:
+        raise refuse(f"the name of a resource is text, not {_kind(name)}", "put it in quotes, or choose another")
+    return name
+
+
+def check_amount(amount: Any) -> float:
+    """Validate the amount of a Dask resource."""
+    if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 < amount <= MAX_AMOUNT:
+        raise refuse("the amount of a resource is a positive number", "give a number, such as 1")
+    return float(amount)
+
+
+def check_tag_name(name: Any) -> str:
+    """Validate the name of a tag, within the limits of the strictest cloud (63 characters, GCP labels)."""
+    if not isinstance(name, str) or not re.fullmatch(TAG_PATTERN, name):
+        raise refuse(
+            "the name of a tag has 1 to 63 lower-case letters, digits, hyphens and underscores, a letter first",
+            "choose another, such as 'team'",
+        )
+    return name
+
+
+def check_tag(text: Any) -> str:
+    """Validate the text of a tag."""
+    if not isinstance(text, str):
+        raise refuse(f"a tag is text, not {_kind(text)}", "put it in quotes")
+    if len(text) > TAG_LIMIT:
+        raise refuse(f"{len(text)} characters, a tag has at most {TAG_LIMIT}", "shorten it")
+    return text
 
 
 _AUTO = {"const": "auto"}
@@ -179,12 +202,18 @@ Memory = Annotated[
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "examples": ["4GiB", "auto"]}]}),
 ]
 Resources = Annotated[
-    dict[str, float],
-    BeforeValidator(check_resources),
+    dict[Annotated[str, BeforeValidator(check_resource_name)], Annotated[float, BeforeValidator(check_amount)]],
+    BeforeValidator(check_mapping("resources", "{GPU: 1}")),
     WithJsonSchema({"type": "object", "additionalProperties": {"type": "number", "exclusiveMinimum": 0}}),
 ]
 Tags = Annotated[
-    dict[str, str],
-    BeforeValidator(check_tags),
-    WithJsonSchema({"type": "object", "additionalProperties": {"type": "string", "maxLength": 63}}),
+    dict[Annotated[str, BeforeValidator(check_tag_name)], Annotated[str, BeforeValidator(check_tag)]],
+    BeforeValidator(check_mapping("tags", "{team: climate}")),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "propertyNames": {"pattern": f"^{TAG_PATTERN}$"},
+            "additionalProperties": {"type": "string", "maxLength": TAG_LIMIT},
+        }
+    ),
 ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from daskfleet_stacks.spec.base import FleetSpec, SpecModel
 from daskfleet_stacks.spec.fields import Count, Memory, Name, Port, Resources, Threads
+from daskfleet_stacks.spec.problems import Path, Problem
 
 _LATER = "is not available yet; leave it out"
 
@@ -59,13 +60,38 @@ class LocalFleetSpec(FleetSpec):
     workers: tuple[LocalWorkerGroup, ...] = Field(default=(LocalWorkerGroup(name="cpu"),), min_length=1)
     """The worker groups, at least one."""
 
-    @model_validator(mode="after")
-    def _check_ports(self) -> LocalFleetSpec:
-        scheduler = self.scheduler
-        if scheduler.port == scheduler.dashboard_port != "auto":
-            raise PydanticCustomError(
-                "refused",
-                "the scheduler and its dashboard cannot share a port",
-                {"remedy": "give them two", "path": ("scheduler", "dashboard_port")},
-            )
-        return self
+    @classmethod
+    def find_conflicts(cls, data: Mapping[str, Any]) -> list[Problem]:
+        """Ports that are the same, and worker groups that cannot be beside each other."""
+        return [*_find_port_conflicts(data.get("scheduler")), *_find_group_conflicts(data.get("workers"))]
+
+
+def _find_port_conflicts(scheduler: Any) -> list[Problem]:
+    if not isinstance(scheduler, Mapping):
+        return []
+    port = scheduler.get("dashboard_port")
+    if not isinstance(port, int) or port != scheduler.get("port"):
+        return []
+    path: Path = ("scheduler", "dashboard_port")
+    return [Problem(path, "the scheduler and its dashboard cannot share a port", "give them two", port, True)]
+
+
+def _find_group_conflicts(groups: Any) -> list[Problem]:
+    if not isinstance(groups, list | tuple):
+        return []
+    problems = []
+    seen: list[object] = []
+    for index, group in enumerate(groups):
+        if not isinstance(group, Mapping):
+            continue
+        name = group.get("name")
+        path: Path = ("workers", index, "name")
+        if name is not None and name in seen:
+            problems.append(Problem(path, "another group has this name", "give each group its own", name, True))
+        seen.append(name)
+        if name == "scheduler":
+            problems.append(Problem(path, "this is the name of the scheduler's own node", "choose another", name, True))
+        if len(groups) > 1 and group.get("count", "auto") == "auto":
+            reason = "with more than one group, 'auto' does not say which of them fills the machine"
+            problems.append(Problem(("workers", index, "count"), reason, "give a number", "auto", True))
+    return problems

@@ -27,7 +27,7 @@ class Problem:
         """`fleet.yaml:7: workers[0].count: -1: the reason; the remedy`."""
         place = f"{source}:{self.line}: " if source and self.line else f"{source}: " if source else ""
         value = f" {render_value(self.value)}:" if self.has_value else ""
-        return f"{place}{render_path(self.path)}:{value} {self.reason}; {self.remedy}"
+        return make_printable(f"{place}{render_path(self.path)}:{value} {self.reason}; {self.remedy}")
 
 
 class SpecError(ValueError):
@@ -53,12 +53,22 @@ def render_value(value: Any, limit: int = 60) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
+def make_printable(text: str) -> str:
+    """The text in one line, harmless to a terminal: what cannot be printed is escaped."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape", "surrogatepass").decode("ascii") for each in text
+    )
+
+
 def _plain(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    try:
+        return str(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits.
+        return "a number of thousands of digits"
 
 
 def find_nearest(word: str, possible: Iterable[str]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -62,10 +63,13 @@ def _parse(document: LinedDocument, source: str | None) -> FleetSpec:
             problems += [
                 _explain(detail, model, document)
                 for detail in error.errors(include_url=False)
-                # A list whose entries are all wrong is told entry by entry, not as too short besides.
-                if not (detail["type"] == "too_short" and detail["input"])
+                # A list whose entries are all wrong is told entry by entry, not as too short besides; conflicts follow.
+                if not (detail["type"] == "too_short" and detail["input"]) and detail["type"] != "conflict"
             ]
-        problems += _check_groups(document)
+        problems += [
+            dataclasses.replace(problem, line=document.find_line(problem.path))
+            for problem in model.find_conflicts(document.data)
+        ]
     if problems or spec is None:
         problems.sort(key=lambda problem: (problem.line or 0, render_path(problem.path)))
         raise SpecError(problems, source)
@@ -96,7 +100,7 @@ def _choose_model(document: LinedDocument) -> tuple[type[FleetSpec], Problem | N
 def _explain(error: ErrorDetails, model: type[FleetSpec], document: LinedDocument) -> Problem:
     """One of pydantic's errors, as a problem with a way out."""
     context = error.get("ctx") or {}
-    path: Path = tuple(context.get("path") or error["loc"])
+    path: Path = tuple(part for part in error["loc"] if part != "[key]")
     value = error["input"]
     line = document.find_line(path)
     kind = error["type"]
@@ -106,12 +110,10 @@ def _explain(error: ErrorDetails, model: type[FleetSpec], document: LinedDocumen
     if kind == "missing":
         return Problem(path, "this key is required", f"add `{path[-1]}:`", line=line)
     if kind == "refused":
-        if "path" in context:
-            return Problem(path, error["msg"], str(context["remedy"]), document.find_value(path), True, line)
         return Problem(path, error["msg"], str(context["remedy"]), value, True, line)
     if kind == "too_short":
         return Problem(path, "at least one is needed", "add one", value, True, line)
-    if kind in ("model_type", "model_attributes_type"):
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
         return Problem(path, "this is a mapping of keys to values", "write `key: value` below it", value, True, line)
     if kind in ("tuple_type", "list_type"):
         return Problem(path, "this is a list", "begin each entry with `- `", value, True, line)
@@ -141,33 +143,3 @@ def _find_model(model: type[BaseModel], path: Path) -> type[BaseModel]:
                 model = candidate
                 break
     return model
-
-
-def _check_groups(document: LinedDocument) -> list[Problem]:
-    """What must hold between worker groups; checked on the data, so that it is told beside other problems."""
-    groups = document.data.get("workers")
-    if not isinstance(groups, list):
-        return []
-    problems = []
-    seen: list[object] = []
-    for index, group in enumerate(groups):
-        if not isinstance(group, dict):
-            continue
-        name = group.get("name")
-        if name is not None and name in seen:
-            path: Path = ("workers", index, "name")
-            problems.append(
-                Problem(
-                    path, "another group has this name", "give each group its own", name, True, document.find_line(path)
-                )
-            )
-        seen.append(name)
-        if name == "scheduler":
-            path = ("workers", index, "name")
-            reason = "this is the name of the scheduler's own node"
-            problems.append(Problem(path, reason, "choose another", name, True, document.find_line(path)))
-        if len(groups) > 1 and group.get("count", "auto") == "auto":
-            path = ("workers", index, "count")
-            reason = "with more than one group, 'auto' does not say which of them fills the machine"
-            problems.append(Problem(path, reason, "give a number", "auto", True, document.find_line(path)))
-    return problems

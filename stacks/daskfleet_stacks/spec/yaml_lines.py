@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from daskfleet_stacks.spec.problems import Path
+from daskfleet_stacks.spec.problems import Path, render_value
 
 
 class YamlProblem(ValueError):
@@ -33,13 +33,6 @@ class LinedDocument:
                 return self.lines[path[:length]]
         return None
 
-    def find_value(self, path: Path) -> Any:
-        """The value at `path`, which is there."""
-        value = self.data
-        for part in path:
-            value = value[part]
-        return value
-
 
 def load_yaml(text: str) -> LinedDocument:
     """Parse one YAML document.
@@ -47,24 +40,31 @@ def load_yaml(text: str) -> LinedDocument:
     Raises:
         YamlProblem: with the line.
     """
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         document = LinedDocument(None)
         if node is not None:
             _note_lines(loader, node, (), document, depth=0)
             document.data = loader.construct_document(node)
         return document
+    except YamlProblem:
+        raise
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise YamlProblem(
-            " ".join(part for part in (error.context, error.problem) if part), mark.line + 1 if mark else None
-        ) from None
+        message = " ".join(part for part in (error.context, error.problem) if part)
+        raise YamlProblem(message, mark.line + 1 if mark else None) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise YamlProblem(f"the character {error.character!r} is not allowed", line) from None
+    except RecursionError:
+        raise YamlProblem("it is nested too deep", 1) from None
     except (yaml.YAMLError, ValueError) as error:
-        raise YamlProblem(str(error).splitlines()[0], None) from None
-    finally:
-        loader.dispose()
+        raise YamlProblem(str(error), 1) from None
 
+
+_MERGE = "tag:yaml.org,2002:merge"
+_TEXT = "tag:yaml.org,2002:str"
 
 MAX_DEPTH = 20
 """Deeper than any spec; it ends an alias that holds itself."""
@@ -79,13 +79,22 @@ def _note_lines(loader: yaml.SafeLoader, node: yaml.Node, path: Path, document: 
         raise YamlProblem(f"it is nested more than {MAX_DEPTH} deep", node.start_mark.line + 1)
     if len(document.lines) > MAX_PLACES:
         raise YamlProblem(f"it holds more than {MAX_PLACES} keys and values", None)
-    if isinstance(node, yaml.SequenceNode):
+    if isinstance(node, yaml.ScalarNode):
+        try:
+            loader.construct_object(node)
+        except (ValueError, KeyError):  # What PyYAML's own constructors let through: `!!int y`, `!!bool perhaps`.
+            kind = node.tag.rsplit(":", 1)[-1]
+            line = node.start_mark.line + 1
+            raise YamlProblem(f"{render_value(node.value)} cannot be read as {kind}", line) from None
+    elif isinstance(node, yaml.SequenceNode):
         for index, child in enumerate(node.value):
             _note_lines(loader, child, (*path, index), document, depth + 1)
     elif isinstance(node, yaml.MappingNode):
         for key_node, child in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise YamlProblem("a key is text", key_node.start_mark.line + 1)
+            if key_node.tag != _MERGE:
+                key_node.tag = _TEXT  # `1:` and `yes:` are keys as they are written.
             key = (*path, str(key_node.value))
             if key in document.lines:
                 document.duplicates.append((key, key_node.start_mark.line + 1))

@@ -51,6 +51,7 @@ from daskfleet.reach import is_taken
 from daskfleet_images.node.marks import NodeMarks, read_marks
 from daskfleet_stacks.connection import Connection, Versions
 from daskfleet_stacks.spec import FleetSpec, LocalFleetSpec
+from daskfleet_stacks.spec.fields import MAX_WORKERS
 
 SCHEDULER = documents.SCHEDULER
 DEFAULT_PORT = 8786
@@ -311,7 +312,7 @@ class LocalProvider(Provider):
                 progress.step(f"stopping {len(processes)} processes")
                 supervisor = self._supervisor(paths)
                 with contextlib.suppress(SupervisorGone):
-                    supervisor.shutdown()
+                    supervisor.shutdown(last=SCHEDULER)
                     await_end(paths.root, GRACE_SECONDS)
             self._end_processes(paths)
             for folder in (*runtimes, runtime_folder(paths), paths.root):
@@ -339,6 +340,9 @@ class LocalProvider(Provider):
         return read_local_status(name, paths, self._supervisor(paths))
 
     def scale(self, name: str, group: str, count: int, progress: Progress, *, timeout: float) -> None:
+        if not 0 <= count <= MAX_WORKERS:
+            raise FleetError(f"{count} workers: a group has at least 0 and at most {MAX_WORKERS}.")
+
         def change(state: LocalState) -> dict[str, tuple[str, ...]]:
             return {group: choose_workers(group, count, state.find_group(group).workers)}
 

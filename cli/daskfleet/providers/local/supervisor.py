@@ -170,9 +170,17 @@ class Supervisor:
         except xmlrpc.client.Fault:
             return
 
-    def shutdown(self) -> None:
-        """Ask it to stop all nodes, at once, and then itself; returns before it has."""
-        self._call("stopAllProcesses", False)
+    def shutdown(self, *, last: str) -> None:
+        """Have it stop all nodes at once, but `last` after the others, and then itself; returns before it has.
+
+        The scheduler is to be last: a worker that stops while its scheduler goes away waits for it, for seconds.
+        """
+        for node in self.list_nodes():
+            if node != last:
+                self._call("stopProcessGroup", node, False)
+        deadline = time.monotonic() + STOP_SECONDS
+        while any(each.pid for node, each in self.list_nodes().items() if node != last) and time.monotonic() < deadline:
+            time.sleep(0.05)
         self._call("shutdown")
 
     def _call(self, method: str, *arguments: Any) -> Any:
