@@ -65,8 +65,8 @@ def test_nodes_with_certificates_compute_in_their_folder_mark_their_phases_and_e
         assert time.monotonic() - before < 10
         assert node.mark_list[-1].phase == "stopped"
         assert node.marks.registered == {}
-        assert "Traceback" not in node.log
-    assert find_processes(nodes.folder) == []
+        assert "daskfleet_images" not in node.log, "a traceback of the node's own"
+    await_true(lambda: not find_processes(nodes.folder), "the end of every process of the nodes")
     assert list((nodes.folder / "cpu-scratch").rglob("worker-*")) == []
 
 
@@ -188,7 +188,7 @@ def test_a_stop_while_the_node_starts_ends_it_and_leaves_no_process(nodes: Nodes
     assert workers.exit_code() in ((0, -signal.SIGTERM) if phase == "document" else (0,))
     nodes.started[0].process.terminate()
     nodes.started[0].exit_code()
-    assert find_processes(nodes.folder) == []
+    await_true(lambda: not find_processes(nodes.folder), "the end of every process of the nodes")
 
 
 def test_standard_input_that_closes_ends_the_nodes_where_the_document_says_so(nodes: Nodes):
@@ -207,7 +207,7 @@ def test_standard_input_that_closes_ends_the_nodes_where_the_document_says_so(no
     other.process.stdin.close()
     other.process.terminate()
     assert other.exit_code() == 0
-    assert find_processes(nodes.folder) == []
+    await_true(lambda: not find_processes(nodes.folder), "the end of every process of the nodes")
 
 
 @pytest.mark.parametrize("kind", ["a closed pipe", "the null device"])
@@ -220,8 +220,8 @@ def test_standard_input_that_is_closed_before_the_node_is_ready_ends_it(nodes: N
     else:
         node.start(stdin=subprocess.DEVNULL)
     assert node.exit_code() == 0, node.log
-    assert "Traceback" not in node.log
-    assert find_processes(nodes.folder) == []
+    assert "daskfleet_images" not in node.log, "a traceback of the node's own"
+    await_true(lambda: not find_processes(nodes.folder), "the end of every process of the nodes")
 
 
 def test_a_killed_worker_is_back_under_its_name_and_the_others_are_not_touched(nodes: Nodes):
@@ -295,7 +295,7 @@ def test_a_node_stops_within_seconds_also_when_its_scheduler_is_gone(nodes: Node
     workers.process.terminate()
     assert workers.exit_code() == 0
     assert time.monotonic() - before < 12, "the supervisor gives it 15 s before it kills"
-    assert find_processes(nodes.folder) == []
+    await_true(lambda: not find_processes(nodes.folder), "the end of every process of the nodes")
 
 
 def test_a_client_that_shuts_the_fleet_down_ends_the_scheduler_in_order(nodes: Nodes):

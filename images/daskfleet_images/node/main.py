@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if len(arguments) != 1 or arguments[0].startswith("-"):
         print(USAGE, file=sys.stdout if arguments in (["-h"], ["--help"]) else sys.stderr)
         return 0 if arguments in (["-h"], ["--help"]) else 2
+    # Until the node can heed it: the document is read anyway, and once more when it can.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     logging.basicConfig(format="%(asctime)s - %(name)s - %(levelname)s - %(message)s", level=logging.INFO)
     path = Path(arguments[0]).absolute()
     marks = MarkWriter()
@@ -81,6 +83,7 @@ async def _run(path: Path, document: SchedulerDocument | WorkersDocument, marks:
         else:
             node = WorkersNode(document, marks)
             loop.add_signal_handler(signal.SIGHUP, _reload, path, node)
+            loop.call_soon(_reload, path, node)
             await node.run(stop)
     except NodeFailed as error:
         marks.mark("failed", detail=str(error))
@@ -111,4 +114,7 @@ def _stop_on_eof(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
             logger.warning("standard input was closed: the supervisor is gone, so the node stops")
             stop.set()
 
-    loop.add_reader(descriptor, read)
+    try:
+        loop.add_reader(descriptor, read)
+    except PermissionError:  # A file or the null device: nobody is at the other end.
+        stop.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+import socket
 
 from distributed import Scheduler
 
@@ -25,6 +26,10 @@ async def run_scheduler(document: SchedulerDocument, marks: MarkWriter, stop: as
         NodeFailed: an address that it must listen on is taken.
     """
     host, port = document.scheduler_address.removeprefix("tls://").rsplit(":", 1)
+    dashboard_host, dashboard_port = document.dashboard_address.rsplit(":", 1)
+    # Dask tells a taken port in a traceback, and goes to another port with its dashboard without a word to clients.
+    check_free("the scheduler", document.host, int(port))
+    check_free("the dashboard", dashboard_host, int(dashboard_port))
     try:
         scheduler = await Scheduler(
             protocol="tls",
@@ -38,10 +43,6 @@ async def run_scheduler(document: SchedulerDocument, marks: MarkWriter, stop: as
         )
     except OSError as error:
         raise NodeFailed(f"the scheduler cannot listen on {document.host}:{port}: {error.strerror or error}") from error
-    dashboard_port = int(document.dashboard_address.rsplit(":", 1)[1])
-    if scheduler.http_server.port != dashboard_port:  # Dask goes to another port by itself; clients would not know.
-        await scheduler.close(reason="daskfleet-node-dashboard")
-        raise NodeFailed(f"the dashboard cannot listen on {document.dashboard_address}: the address is taken")
     marks.mark("daemon", detail=scheduler.address)
     marks.mark("registered")
     dashboard = asyncio.create_task(_add_dashboard(scheduler))
@@ -52,6 +53,21 @@ async def run_scheduler(document: SchedulerDocument, marks: MarkWriter, stop: as
     dashboard.cancel()
     await scheduler.close(reason="daskfleet-node-stop")
     await finished
+
+
+def check_free(what: str, host: str, port: int) -> None:
+    """Make sure that an address can be listened on.
+
+    Raises:
+        NodeFailed: it is taken, or is no address of this machine.
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise NodeFailed(f"{what} cannot listen on {host}:{port}: {error.strerror}") from None
 
 
 async def _add_dashboard(scheduler: Scheduler) -> None:

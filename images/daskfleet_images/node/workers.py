@@ -32,6 +32,9 @@ attempt, so short attempts find a scheduler that has just come up sooner."""
 RESTART_SECONDS = 1.0
 """Wait before a worker that ended is started again, so that one that cannot live does not spin."""
 
+CONNECT_SECONDS = 3.0
+"""How long a node that stops looks for the scheduler to retire its workers."""
+
 RETIRE_SECONDS = 60.0
 """How long a worker may take to hand its data over before it is stopped."""
 
@@ -62,7 +65,7 @@ class WorkersNode:
         self._security: Security = build_security("worker", document.tls)
         self._nannies: dict[str, _Nanny] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._leaving: dict[str, asyncio.Task[None]] = {}
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -78,7 +81,7 @@ class WorkersNode:
         stopping.cancel()
         names = list(self._tasks)
         await asyncio.gather(*(self._remove(name, retire=self._document.retire_on_stop) for name in names))
-        await asyncio.gather(*self._leaving)
+        await asyncio.gather(*self._leaving.values())
         if self._failed.done():
             self._failed.result()
 
@@ -89,15 +92,15 @@ class WorkersNode:
         """
         self._document = document
         for name in self._tasks.keys() - set(document.workers):
-            leaving = asyncio.create_task(self._remove(name, retire=True))
-            self._leaving.add(leaving)
-            leaving.add_done_callback(self._leaving.discard)
+            self._leaving[name] = asyncio.create_task(self._remove(name, retire=True))
         for name in document.workers:
             if name not in self._tasks:
                 self._tasks[name] = asyncio.create_task(self._keep(name))
 
     async def _keep(self, name: str) -> None:
         """Keep one worker running until this task is cancelled."""
+        if name in self._leaving:  # It was sent away a moment ago, and is wanted again.
+            await self._leaving.pop(name)
         while True:
             try:
                 await self._wait_for_scheduler()
@@ -167,7 +170,8 @@ class WorkersNode:
                 return
 
     def _scheduler_rpc(self) -> Any:
-        return rpc(self._document.scheduler_address, connection_args=self._security.get_connection_args("worker"))
+        arguments = self._security.get_connection_args("worker")
+        return rpc(self._document.scheduler_address, connection_args=arguments, timeout=CONNECT_SECONDS)
 
     def _build_nanny(self, name: str) -> _Nanny:
         document = self._document
