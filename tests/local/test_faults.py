@@ -277,14 +277,14 @@ def test_a_state_file_cut_in_half_is_told_and_up_starts_the_fleet_afresh(cli: Co
 
 
 @pytest.mark.parametrize("file", ["fleet.json", "connection.json", "supervisord.conf", "nodes/cpu.json", "tls/ca.pem"])
-@pytest.mark.parametrize("damage", ["cut", "gone", "empty"])
+@pytest.mark.parametrize("damage", ["cut", "gone"])
 def test_whatever_file_is_damaged_down_removes_the_fleet(cli: CommandLine, file: str, damage: str):
     cli.ok("up", cli.write(ONE))
     path = cli.home / "fleets/local" / file
     if damage == "gone":
         path.unlink()
     else:
-        path.write_text(path.read_text()[: len(path.read_text()) // 2] if damage == "cut" else "")
+        path.write_text(path.read_text()[: len(path.read_text()) // 2])
     for command in (["status"], ["connect", "local"], ["list"], ["logs"]):
         assert "Traceback" not in cli.run(*command).stderr
     cli.ok("down")

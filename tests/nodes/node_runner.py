@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -75,7 +76,17 @@ class Node:
 
     def reload(self, **changes: Any) -> None:
         self.write(**changes)
-        self.process.send_signal(1)
+        self.process.send_signal(signal.SIGHUP)
+
+    def reload_at_once(self, **changes: Any) -> None:
+        """As `reload`, and return only when the node has read the document: it is a pipe for that long."""
+        text = json.dumps({**self.document, **changes})
+        self.document_file.unlink()
+        os.mkfifo(self.document_file)
+        self.process.send_signal(signal.SIGHUP)
+        self.document_file.write_text(text)
+        self.document_file.unlink()
+        self.write(**changes)
 
     def exit_code(self) -> int:
         """Wait for its end; returns the exit code."""
