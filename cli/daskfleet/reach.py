@@ -27,6 +27,21 @@ def is_taken(port: int) -> bool:
     return False
 
 
+def await_page(url: str, *, timeout: float) -> None:
+    """Wait until there is a page, at most `timeout` seconds: the dashboard comes a little after the scheduler."""
+    import time
+    import urllib.error
+    import urllib.request
+
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=timeout):  # noqa: S310 - our own fleet's address
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+
+
 def check_reachable(connection: Connection) -> None:
     """Make sure that something listens where the connection leads.
 

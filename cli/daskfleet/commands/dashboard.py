@@ -24,5 +24,9 @@ def dashboard(
     if browser:
         import webbrowser
 
+        from daskfleet.reach import await_page
+
+        await_page(connection.dashboard_url, timeout=15)
+
         if not webbrowser.open(connection.dashboard_url):
             print("no browser was found here; open the address by hand")

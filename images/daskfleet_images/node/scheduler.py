@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import logging
 import socket
+import time
 
 from distributed import Scheduler
 
@@ -16,7 +17,7 @@ from daskfleet_images.node.security import build_security
 
 logger = logging.getLogger("daskfleet.node")
 
-DASHBOARD_DELAY_SECONDS = 2.0
+DASHBOARD_WAIT_SECONDS = 10.0
 
 
 async def run_scheduler(document: SchedulerDocument, marks: MarkWriter, stop: asyncio.Event) -> None:
@@ -74,9 +75,12 @@ async def _add_dashboard(scheduler: Scheduler) -> None:
     """Add the dashboard to the scheduler's web server, which has been listening from the start.
 
     Importing bokeh takes longer than importing Dask. On a small machine the workers need the cores in that time, so it
-    comes a little after them, and in a thread, while the scheduler serves.
+    comes once no more of them arrive, and in a thread, while the scheduler serves.
     """
-    await asyncio.sleep(DASHBOARD_DELAY_SECONDS)
+    arrived, deadline = -1, time.monotonic() + DASHBOARD_WAIT_SECONDS
+    while time.monotonic() < deadline and (not scheduler.workers or len(scheduler.workers) != arrived):
+        arrived = len(scheduler.workers)
+        await asyncio.sleep(1.0)
     try:
         module = await asyncio.to_thread(importlib.import_module, "distributed.dashboard.scheduler")
     except ImportError as error:

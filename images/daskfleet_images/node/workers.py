@@ -79,8 +79,8 @@ class WorkersNode:
         stopping = asyncio.ensure_future(stop.wait())
         await asyncio.wait((stopping, self._failed), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        names = list(self._tasks)
-        await asyncio.gather(*(self._remove(name, retire=self._document.retire_on_stop) for name in names))
+        retire = self._document.retire_on_stop
+        await asyncio.gather(*(self._stop(name, task, retire=retire) for name, task in self._tasks.items()))
         await asyncio.gather(*self._leaving.values())
         if self._failed.done():
             self._failed.result()
@@ -92,15 +92,24 @@ class WorkersNode:
         """
         self._document = document
         for name in self._tasks.keys() - set(document.workers):
-            self._leaving[name] = asyncio.create_task(self._remove(name, retire=True))
+            task, before = self._tasks.pop(name), self._leaving.get(name)
+            self._leaving[name] = asyncio.create_task(self._leave(name, task, before))
         for name in document.workers:
             if name not in self._tasks:
                 self._tasks[name] = asyncio.create_task(self._keep(name))
 
+    async def _leave(self, name: str, task: asyncio.Task[None], before: asyncio.Task[None] | None) -> None:
+        """Retire and stop one worker; one of the same name that is wanted meanwhile waits until it is gone."""
+        if before is not None:
+            await asyncio.wait([before])
+        await self._stop(name, task, retire=True)
+        if self._leaving.get(name) is asyncio.current_task():
+            del self._leaving[name]
+
     async def _keep(self, name: str) -> None:
         """Keep one worker running until this task is cancelled."""
         if name in self._leaving:  # It was sent away a moment ago, and is wanted again.
-            await self._leaving.pop(name)
+            await asyncio.wait([self._leaving[name]])  # Not itself awaited: being cancelled here must not cancel it.
         while True:
             try:
                 await self._wait_for_scheduler()
@@ -118,9 +127,8 @@ class WorkersNode:
                 await self._close(name)
             await asyncio.sleep(RESTART_SECONDS)
 
-    async def _remove(self, name: str, *, retire: bool) -> None:
+    async def _stop(self, name: str, task: asyncio.Task[None], *, retire: bool) -> None:
         """Stop one worker for good, its data handed to other workers first if `retire`."""
-        task = self._tasks.pop(name)
         if retire and name in self._nannies:
             await self._retire(name)
         task.cancel()
