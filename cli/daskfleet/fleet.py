@@ -24,6 +24,7 @@ from daskfleet.providers.base import Provider
 from daskfleet.reach import check_reachable
 from daskfleet.services.names import DEFAULT_FLEET
 from daskfleet.services.specs import build_default_spec
+from daskfleet_stacks.connection import Connection
 from daskfleet_stacks.spec import FleetSpec, parse_fleet_spec
 
 logger = logging.getLogger("daskfleet")
@@ -47,12 +48,16 @@ def connect(name: str = DEFAULT_FLEET, *, check_versions: bool = True, **client_
     connection = load_connection(name)
     check_reachable(connection)
     if check_versions:
-        mismatch = find_mismatch(name, dataclasses.asdict(connection.versions))
-        if mismatch:
-            raise VersionMismatch(mismatch)
+        _check_versions(connection)
     security = Security(require_encryption=True, **dataclasses.asdict(connection.security))
     with _preloading():
         return Client(connection.scheduler_address, security=security, **client_arguments)
+
+
+def _check_versions(connection: Connection) -> None:
+    mismatch = find_mismatch(connection.fleet, dataclasses.asdict(connection.versions))
+    if mismatch:
+        raise VersionMismatch(mismatch)
 
 
 def _preloading() -> Any:
@@ -166,7 +171,9 @@ class Fleet(Cluster):
     def _attach_or_start(self, name: str) -> None:
         if name in list_fleet_names():
             self._provider = find_provider(name)
-            check_reachable(load_connection(name))
+            connection = load_connection(name)
+            check_reachable(connection)
+            _check_versions(connection)
         elif self._wanted_spec is not None:
             self._provider = load_provider(self._wanted_spec.provider)
             self._provider.up(self._wanted_spec, _Log(self._log), timeout=START_SECONDS)

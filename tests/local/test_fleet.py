@@ -64,9 +64,13 @@ try:
     daskfleet.connect()
 except daskfleet.FleetError as error:
     print(type(error).__name__, "cloudpickle==0.1" in str(error))
+try:
+    daskfleet.Fleet()
+except daskfleet.FleetError as error:
+    print(type(error).__name__)
 print(daskfleet.connect(check_versions=False).submit(sum, [1, 2]).result())
 """
-    assert run(cli, code) == ["VersionMismatch True", "3"]
+    assert run(cli, code) == ["VersionMismatch True", "VersionMismatch", "3"]
 
 
 def test_a_fleet_is_a_dask_cluster(shared: CommandLine):
