@@ -251,3 +251,13 @@ def test_workers_import_the_modules_beside_the_script(shared: CommandLine):
 
 def test_the_name_may_be_left_out_before_a_command(cli: CommandLine):
     assert "no fleet named 'local'" in cli.run("connect", "--", "python", "-c", "print(1)").stderr
+
+
+def test_a_worker_process_holds_nothing_of_the_node_runtime_but_its_metric(shared: CommandLine):
+    code = (
+        "from distributed import Client\n"
+        "loaded = Client().submit(lambda: [name for name in __import__('sys').modules], pure=False).result()\n"
+        "print([name for name in loaded if name.split('.')[0] in ('daskfleet', 'daskfleet_images', 'pydantic')])"
+    )
+    out = shared.ok("connect", "shared", "--", "python", "-c", code)
+    assert out == "['daskfleet_images', 'daskfleet_images.node', 'daskfleet_images.node.metrics']\n"

@@ -10,17 +10,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import time
 from collections.abc import Callable
 from typing import Any
 
-from distributed import Nanny, Security, Status, Worker
+from distributed import Nanny, Security, Status
 from distributed.core import connect, rpc
 
 from daskfleet_images.node.document import WorkersDocument
 from daskfleet_images.node.errors import NodeFailed
 from daskfleet_images.node.marks import MarkWriter
+from daskfleet_images.node.metrics import report_pid
 from daskfleet_images.node.security import build_security
 
 logger = logging.getLogger("daskfleet.node")
@@ -37,11 +37,6 @@ CONNECT_SECONDS = 3.0
 
 RETIRE_SECONDS = 60.0
 """How long a worker may take to hand its data over before it is stopped."""
-
-
-def report_pid(_worker: Worker) -> int:
-    """A metric of each worker: the process that it is, which Dask itself does not tell."""
-    return os.getpid()
 
 
 class _Nanny(Nanny):
