@@ -153,14 +153,14 @@ class Supervisor:
         """Make the nodes of its configuration file, which are `nodes`, the ones that it runs."""
         self._call("reloadConfig")
         wanted = set(nodes)
-        known = set(self.list_nodes())
-        for node in sorted(known - wanted):
+        known = self.list_nodes()
+        for node in sorted(known.keys() - wanted):
             self._call("stopProcessGroup", node)
             self._call("removeProcessGroup", node)
-        for node in sorted(wanted - known):
+        for node in sorted(wanted - known.keys()):
             self._call("addProcessGroup", node)
-        for node in sorted(wanted & known):
-            if self.list_nodes()[node].state in ("stopped", "exited", "fatal"):
+        for node in sorted(wanted & known.keys()):
+            if known[node].state in ("stopped", "exited", "fatal"):
                 self._call("startProcess", node, False)
 
     def reload(self, node: str) -> None:
@@ -184,7 +184,7 @@ class Supervisor:
         self._call("shutdown")
 
     def _call(self, method: str, *arguments: Any) -> Any:
-        # Dask's port scanners and proxies do not matter here: a socket in a folder of this user's only.
+        # The address is a form that XML-RPC wants; the transport talks to the socket.
         proxy = xmlrpc.client.ServerProxy("http://localhost", transport=_UnixTransport(self._socket))
         try:
             return getattr(proxy.supervisor, method)(*arguments)
