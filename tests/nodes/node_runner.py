@@ -207,6 +207,20 @@ def await_phase(node: Node, phase: str) -> None:
     await_node(node, lambda: phase in node.marks.phases, f"phase {phase}")
 
 
+def failure(node: Node, **environment: str) -> str:
+    """Start the node, which fails, and return what its `failed` mark says."""
+    assert node.start(**environment).exit_code() == 1, node.log
+    assert "daskfleet_images" not in node.log, "a traceback of the node's own"
+    last = node.mark_list[-1]
+    assert last.phase == "failed"
+    assert last.detail is not None
+    assert last.detail.isprintable(), "a failure is one line"
+    assert last.detail in node.log
+    assert node.marks.failure == last.detail
+    assert find_processes(node.folder) == [], "a node that failed leaves no process"
+    return last.detail
+
+
 def worker_names(client: Client) -> set[str]:
     """The workers that the scheduler has now."""
     return {worker["name"] for worker in client.scheduler_info(n_workers=-1)["workers"].values()}

@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from node_runner import Node, Nodes, await_node, await_phase, run_nodes
-
-from daskfleet.providers.local.processes import find_processes
+from node_runner import Nodes, await_node, await_phase, failure, run_nodes
 
 
 @pytest.fixture
@@ -38,20 +36,6 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=30,
         stdin=subprocess.DEVNULL,
     )
-
-
-def failure(node: Node) -> str:
-    """Start the node, which fails, and return what its `failed` mark says."""
-    assert node.start().exit_code() == 1, node.log
-    assert "daskfleet_images" not in node.log, "a traceback of the node's own"
-    last = node.mark_list[-1]
-    assert last.phase == "failed"
-    assert last.detail is not None
-    assert last.detail.isprintable(), "a failure is one line"
-    assert last.detail in node.log
-    assert node.marks.failure == last.detail
-    assert find_processes(node.folder) == [], "a node that failed leaves no process"
-    return last.detail
 
 
 @pytest.mark.parametrize("arguments", [[], ["a", "b"], ["--zebra"], ["-h", "x"]])

@@ -208,7 +208,8 @@ def test_a_stop_while_the_node_starts_ends_it_and_leaves_no_process(nodes: Nodes
     workers = nodes.make_workers("cpu-0", "cpu-1").start()
     await_phase(workers, phase)
     workers.process.terminate()
-    assert workers.exit_code() in ((0, -signal.SIGTERM) if phase == "document" else (0,))
+    assert workers.exit_code() == 0, workers.log
+    assert "Traceback" not in workers.log
     nodes.started[0].process.terminate()
     nodes.started[0].exit_code()
     await_true(lambda: not find_processes(nodes.folder), "the end of every process of the nodes")
@@ -327,6 +328,17 @@ def test_a_client_that_shuts_the_fleet_down_ends_the_scheduler_in_order(nodes: N
     nodes.connect().shutdown()
     assert scheduler.exit_code() == 0
     assert scheduler.mark_list[-1].phase == "stopped"
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "error"])
+def test_the_log_has_the_level_that_the_document_says(nodes: Nodes, level: str):
+    scheduler = nodes.make_scheduler(log_level=level).start()
+    await_phase(scheduler, "registered")
+    assert ("distributed.scheduler - INFO" in scheduler.log) == (level != "error")
+    assert "phase: registered" in scheduler.log
+    scheduler.process.terminate()
+    assert scheduler.exit_code() == 0
+    assert (" - DEBUG - " in scheduler.log) == (level == "debug")
 
 
 def test_the_dashboard_answers_on_its_port(nodes: Nodes):

@@ -101,6 +101,25 @@ def test_a_restart_forgets_what_was_before():
     assert marks == NodeMarks({"booted": 9.0}, {}, None)
 
 
+def test_the_start_of_the_machine_is_before_its_first_node_and_no_later_one():
+    first = (("kernel", 1.0), ("booted", 5.0), ("registered", 6.0))
+    assert replay(*first).phases == {"kernel": 1.0, "booted": 5.0, "registered": 6.0}
+    assert next(iter(replay(*first).phases)) == "kernel"
+    assert replay(*first, ("booted", 9.0)).phases == {"booted": 9.0}
+    assert replay(("kernel", 1.0), ("stopped", 2.0), ("booted", 9.0)).phases == {"booted": 9.0}
+
+
+def test_a_node_whose_marks_are_there_already_does_not_say_when_the_machine_started(tmp_path: Path):
+    file = tmp_path / "marks"
+    for expected in (["kernel", "booted", "document"], ["booted", "document"]):
+        writer = MarkWriter()
+        writer.mark("kernel", at=1.0)
+        writer.mark("booted", at=5.0)
+        writer.write_to(file)
+        writer.mark("document")
+        assert [mark.phase for mark in parse_marks(file.read_text().splitlines())] == expected
+
+
 def test_a_worker_that_left_is_not_registered_until_it_is_again():
     assert replay(("registered", 1.0, "a"), ("left", 2.0, "a")).registered == {}
     assert replay(("registered", 1.0, "a"), ("left", 2.0, "a"), ("registered", 3.0, "a")).registered == {"a": 3.0}

@@ -14,7 +14,9 @@ from daskfleet.providers.local.documents import build_connection, render_schedul
 from daskfleet.providers.local.provider import read_versions
 from daskfleet.providers.local.state import LocalState, size_groups
 from daskfleet_images.node.document import (
+    AwsSecret,
     SchedulerDocument,
+    TLSFiles,
     WorkersDocument,
     parse_node_document,
     read_node_document,
@@ -31,6 +33,7 @@ COMMON = {
 }
 SCHEDULER = {**COMMON, "role": "scheduler", "dashboard_address": "127.0.0.1:8787"}
 WORKERS = {**COMMON, "role": "workers", "group": "cpu", "workers": ["cpu-0", "cpu-1"], "threads": 2}
+SECRET = {"source": "aws-secrets-manager", "secret": "fleets/x/worker", "region": "eu-west-1"}
 
 SPEC = """\
 name: x
@@ -81,7 +84,27 @@ def test_what_a_document_does_not_say_is_the_safe_default():
         assert document.exit_on_stdin_eof is False
         assert document.log_level == "info"
     assert (workers.memory_limit, workers.resources, workers.local_directory) == ("auto", {}, None)
-    assert (workers.join_timeout, workers.retire_on_stop) == (300, False)
+    assert (scheduler.join_timeout, workers.join_timeout, workers.retire_on_stop) == (300, 300, False)
+
+
+def test_a_document_may_leave_to_the_machine_what_only_the_machine_knows():
+    names = ("node", "host")
+    document = {key: value for key, value in WORKERS.items() if key not in names} | {"threads": "auto", "workers": 4}
+    workers = parse_node_document(json.dumps(document))
+    assert isinstance(workers, WorkersDocument)
+    assert (workers.node, workers.host, workers.threads, workers.workers) == (None, None, "auto", 4)
+    for_gpus = parse_node_document(json.dumps({**WORKERS, "workers": "per-gpu", "node": None, "host": None}))
+    assert isinstance(for_gpus, WorkersDocument)
+    assert for_gpus.workers == "per-gpu"
+
+
+def test_tls_material_is_in_files_or_in_a_secret_and_without_a_word_in_files():
+    files = {"ca_file": "/a", "cert": "/b", "key": "/c"}
+    for tls in (files, {"source": "files", **files}):
+        assert parse_node_document(json.dumps({**WORKERS, "tls": tls})).tls == TLSFiles.model_validate(files)
+    secret = parse_node_document(json.dumps({**SCHEDULER, "tls": SECRET})).tls
+    assert secret == AwsSecret(secret="fleets/x/worker", region="eu-west-1")
+    assert secret.place == "the secret 'fleets/x/worker' of AWS Secrets Manager in eu-west-1"
 
 
 @pytest.mark.parametrize(
@@ -97,6 +120,8 @@ def test_what_a_document_does_not_say_is_the_safe_default():
             "exit_on_stdin_eof": True,
             "marks_file": "/m",
         },
+        {**WORKERS, "tls": SECRET, "workers": 3, "threads": "auto", "node": None, "host": None},
+        {**WORKERS, "tls": {**SECRET, "endpoint_url": "http://127.0.0.1:1"}, "workers": "per-gpu"},
     ],
 )
 def test_a_document_survives_being_written_and_read(document: dict[str, Any], tmp_path: Path):
@@ -118,16 +143,25 @@ def test_a_document_survives_being_written_and_read(document: dict[str, Any], tm
         ({"scheduler_address": "tls://127.0.0.1"}, "scheduler_address"),
         ({"scheduler_address": "127.0.0.1:8786"}, "scheduler_address"),
         ({"scheduler_address": "tls://127.0.0.1:99999"}, "scheduler_address"),
-        ({"host": None}, "host"),
+        ({"node": ""}, "node"),
         ({"host": ""}, "host"),
-        ({"tls": {}}, "tls"),
+        ({"tls": {}}, "tls.files.ca_file"),
         ({"tls": "/tls"}, "tls"),
-        ({"tls": {**COMMON["tls"], "password": "x"}}, "tls.password"),
+        ({"tls": {**COMMON["tls"], "password": "x"}}, "tls.files.password"),
+        ({"tls": {"source": "a-drawer"}}, "tls: source is 'files' or 'aws-secrets-manager'"),
+        ({"tls": {**SECRET, "region": ""}}, "tls.aws-secrets-manager.region"),
+        ({"tls": {**SECRET, "value": "x"}}, "tls.aws-secrets-manager.value"),
+        ({"tls": {**COMMON["tls"], "source": "aws-secrets-manager"}}, "tls.aws-secrets-manager.secret"),
         ({"log_level": "loud"}, "log_level"),
         ({"threads": 0}, "threads"),
         ({"threads": 1.5}, "threads"),
-        ({"workers": "cpu-0"}, "workers"),
-        ({"workers": [1]}, "workers"),
+        ({"threads": "all"}, "threads: Value error, threads are a number above zero, or 'auto'"),
+        ({"workers": "cpu-0"}, "workers: Value error, workers are a list of names, a number above zero, or 'per-gpu'"),
+        ({"workers": [1]}, "workers: Value error"),
+        ({"workers": 0}, "workers: Value error"),
+        ({"workers": -1}, "workers: Value error"),
+        ({"workers": {}}, "workers: Value error"),
+        ({"workers": None}, "workers: Value error"),
         ({"memory_limit": "4GiB"}, "memory_limit"),
         ({"memory_limit": -1}, "memory_limit"),
         ({"resources": {"GPU": 0}}, "resources.GPU"),
@@ -144,14 +178,14 @@ def test_a_dashboard_address_without_a_port_is_refused(address: str):
     assert "dashboard_address" in refusal({**SCHEDULER, "dashboard_address": address})
 
 
-@pytest.mark.parametrize("field", ["fleet", "node", "scheduler_address", "host", "tls", "group", "workers", "threads"])
+@pytest.mark.parametrize("field", ["fleet", "scheduler_address", "tls", "group", "workers", "threads"])
 def test_a_missing_field_is_named(field: str):
     assert f"workers.{field}: Field required" in refusal({key: value for key, value in WORKERS.items() if key != field})
 
 
 def test_every_problem_is_told_in_one_line():
     message = refusal({"role": "workers", "zebra": 1, "threads": -1})
-    for place in ("fleet", "node", "host", "tls", "group", "scheduler_address", "zebra", "threads"):
+    for place in ("fleet", "tls", "group", "scheduler_address", "zebra", "threads"):
         assert f"workers.{place}: " in message
 
 
@@ -177,6 +211,10 @@ def test_no_value_is_in_the_message():
     for document in (
         {**WORKERS, "tls": {**COMMON["tls"], "key": [pem]}},
         {**WORKERS, "tls": {**COMMON["tls"], "key_text": pem}},
+        {**WORKERS, "tls": {**SECRET, "secret": [pem]}},
+        {**WORKERS, "tls": {"source": pem}},
+        {**WORKERS, "workers": {"x": pem}},
+        {**WORKERS, "threads": pem},
         {**WORKERS, "fleet": [pem]},
         {**WORKERS, "log_level": pem},
         {**WORKERS, "scheduler_address": pem},
@@ -206,6 +244,8 @@ def test_the_documents_of_a_local_fleet_say_what_its_state_says(state: LocalStat
     assert workers.working_directory == Path("/work here")
     assert scheduler.exit_on_stdin_eof
     assert workers.exit_on_stdin_eof
+    assert isinstance(scheduler.tls, TLSFiles)
+    assert isinstance(workers.tls, TLSFiles)
     assert scheduler.tls.key == paths.tls / "scheduler-key.pem"
     assert workers.tls.key == paths.tls / "worker-key.pem"
     empty = parse_node_document(render_workers_document(state, state.groups[1], paths, tmp_path))

@@ -1,27 +1,32 @@
 """The node document: the one file that tells a node what to be.
 
-A node reads this and nothing else. It holds *references* to secrets (paths on this machine), never a secret,
-so it may travel in user-data and be printed.
+A node reads this and nothing else. It holds *references* to secrets (paths on this machine, names in a secret store),
+never a secret, so it may travel in user-data and be printed.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Tag,
     TypeAdapter,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
 )
 
 from daskfleet_images.node.errors import NodeDocumentError
+from daskfleet_images.problems import describe_problems
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -34,13 +39,26 @@ def check_port(address: str) -> str:
     return address
 
 
+def _told_as(constraint: str) -> WrapValidator:
+    """Tell a value that is none of several kinds in one sentence, instead of once for each kind."""
+
+    def validate(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise ValueError(constraint) from None
+
+    return WrapValidator(validate)
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class TLSFiles(_Model):
-    """Where the node finds its TLS material; the names are those of `distributed.Security`."""
+    """TLS material that is on this machine; the names are those of `distributed.Security`."""
 
+    source: Literal["files"] = "files"
     ca_file: Path
     """Certificate of the fleet's own authority, PEM."""
     cert: Path
@@ -49,19 +67,57 @@ class TLSFiles(_Model):
     """Private key of this node's role, PEM."""
 
 
+class AwsSecret(_Model):
+    """TLS material in AWS Secrets Manager, read with the machine's role.
+
+    The secret's value is JSON: `{"ca": PEM, "cert": PEM, "key": PEM}`.
+    """
+
+    source: Literal["aws-secrets-manager"] = "aws-secrets-manager"
+    secret: str = Field(min_length=1)
+    """Name or ARN of the secret."""
+    region: str = Field(min_length=1)
+    """Region that the secret is in."""
+    endpoint_url: str | None = None
+    """Address of the service, where it is not the region's own."""
+
+    @property
+    def place(self) -> str:
+        """What a person calls it."""
+        return f"the secret {self.secret!r} of AWS Secrets Manager in {self.region}"
+
+
+def _tls_source(value: Any) -> Any:
+    return value.get("source", "files") if isinstance(value, dict) else getattr(value, "source", "files")
+
+
+TLSSource = Annotated[
+    Annotated[TLSFiles, Tag("files")] | Annotated[AwsSecret, Tag("aws-secrets-manager")],
+    Discriminator(
+        _tls_source,
+        custom_error_type="tls_source",
+        custom_error_message="source is 'files' or 'aws-secrets-manager'",
+    ),
+]
+
+
 class _Node(_Model):
     version: Literal[1] = 1
     """Version of this format."""
     fleet: str
     """Name of the fleet."""
-    node: str
-    """Name of this node, unique in the fleet."""
+    node: str | None = Field(default=None, min_length=1)
+    """Name of this node, unique in the fleet; `None` is the machine's host name."""
     scheduler_address: Annotated[str, Field(pattern=r"^tls://.+:\d+$"), AfterValidator(check_port)]
     """Address of the fleet's scheduler, `tls://host:port`."""
-    host: str = Field(min_length=1)
-    """Address to listen on. The node listens nowhere else."""
-    tls: TLSFiles
+    host: str | None = Field(default=None, min_length=1)
+    """Address to listen on; the node listens nowhere else. `None` is the machine's address that leads to the scheduler,
+    for the scheduler itself the machine's own."""
+    tls: TLSSource
     """References to the node's TLS material."""
+    join_timeout: PositiveFloat = 300
+    """Seconds that the node tries to read its secrets and, for workers, again as many to reach the scheduler, before it
+    gives up and exits with 1."""
     log_level: LogLevel = "info"
     """Level of the `distributed` logger."""
     marks_file: Path | None = None
@@ -86,10 +142,14 @@ class WorkersDocument(_Node):
     role: Literal["workers"] = "workers"
     group: str
     """Name of the worker group."""
-    workers: tuple[str, ...]
-    """Names of the workers to run. The document is read again at SIGHUP, and this list is then made true."""
-    threads: PositiveInt
-    """Threads of each worker (`nthreads`)."""
+    workers: Annotated[
+        tuple[str, ...] | PositiveInt | Literal["per-gpu"],
+        _told_as("workers are a list of names, a number above zero, or 'per-gpu'"),
+    ]
+    """The workers to run: their names; or how many, named `{node}-0` and so on; or `per-gpu`, one for each NVIDIA GPU
+    of the machine, which it has to itself. The document is read again at SIGHUP, and this is then made true."""
+    threads: Annotated[PositiveInt | Literal["auto"], _told_as("threads are a number above zero, or 'auto'")]
+    """Threads of each worker (`nthreads`); `auto` shares the machine's cores among its workers."""
     memory_limit: Literal["auto"] | NonNegativeInt = "auto"
     """Bytes that each worker may use before its nanny restarts it; `0` is no limit; `auto` is the machine's memory
     times the worker's share of its cores, as `dask worker` has it."""
@@ -97,8 +157,6 @@ class WorkersDocument(_Node):
     """Dask resources of each worker."""
     local_directory: Path | None = None
     """Directory for spilled data; `None` is Dask's own default."""
-    join_timeout: PositiveFloat = 300
-    """Seconds that a worker tries to reach the scheduler before the node gives up and exits with 1."""
     retire_on_stop: bool = False
     """At SIGTERM, move the workers' data to other workers before stopping. A fleet that goes down as a whole has no
     use for it; a machine that is taken away has."""
@@ -117,12 +175,7 @@ def parse_node_document(text: str | bytes) -> SchedulerDocument | WorkersDocumen
     try:
         return _ADAPTER.validate_json(text)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'document'}: {problem['msg']}"
-            for problem in error.errors(include_url=False, include_input=False)
-        )
-        shown = "".join(each if each.isprintable() else "?" for each in problems)
-        raise NodeDocumentError(f"the node document is not valid: {shown}") from None
+        raise NodeDocumentError(f"the node document is not valid: {describe_problems(error)}") from None
 
 
 def read_node_document(path: Path) -> SchedulerDocument | WorkersDocument:

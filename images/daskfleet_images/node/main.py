@@ -18,17 +18,59 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from daskfleet_images.node.document import SchedulerDocument, WorkersDocument, read_node_document
-from daskfleet_images.node.errors import NodeDocumentError, NodeFailed
+from daskfleet_images.node.console import set_up_logging, tell_error
+from daskfleet_images.node.document import SchedulerDocument, TLSFiles, WorkersDocument, read_node_document
+from daskfleet_images.node.errors import NodeDocumentError, NodeFailed, NodeStopped, one_line
 from daskfleet_images.node.marks import MarkWriter
-from daskfleet_images.node.security import check_tls_files
+from daskfleet_images.node.notify import Notifier
+from daskfleet_images.node.resolve import Facts, read_facts, resolve_scheduler, resolve_workers
+from daskfleet_images.node.secrets import fetch_tls
+from daskfleet_images.node.security import check_clock
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from daskfleet_images.node.workers import WorkersNode
 
 logger = logging.getLogger("daskfleet.node")
 
 USAGE = "usage: daskfleet-node DOCUMENT   (a node document, JSON: it becomes the scheduler or workers named there)"
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+CONTAINER = Path("/run/systemd/container")
+"""Where systemd tells that it runs in a container; it writes this as one of the first things it does."""
+
+START_MARGIN_SECONDS = 60
+"""What a start may take besides waiting for what `join_timeout` is for."""
+
+
+class _Stop:
+    """Being told to stop before there is an event loop that could heed it."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._at_once = True
+
+    def listen(self) -> None:
+        """From now on a signal ends with `NodeStopped` whatever is waited for."""
+        for signum in STOP_SIGNALS:
+            signal.signal(signum, self._hear)
+
+    def hold(self) -> None:
+        """From now on a signal is only noted: the event loop and Dask are not to be torn while they are built."""
+        self._at_once = False
+        self.check()
+
+    def check(self) -> None:
+        """Stop if a signal was noted."""
+        if self.asked:
+            raise NodeStopped
+
+    def _hear(self, _signum: int, _frame: FrameType | None) -> None:
+        first, self.asked = not self.asked, True  # Noted as well, for an exception may get lost in a callback.
+        if first and self._at_once:
+            raise NodeStopped
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,70 +81,122 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if arguments in (["-h"], ["--help"]) else 2
     # Until the node can heed it: the document is read anyway, and once more when it can.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    logging.basicConfig(format="%(asctime)s - %(name)s - %(levelname)s - %(message)s", level=logging.INFO)
-    path = Path(arguments[0]).absolute()
-    marks = MarkWriter()
+    stop, notifier = _Stop(), Notifier()
+    marks = MarkWriter(notifier)
+    set_up_logging()
+    try:
+        stop.listen()
+        return _start(Path(arguments[0]).absolute(), marks, notifier, stop)
+    except NodeStopped:
+        notifier.send(STOPPING=1)
+        marks.mark("stopped")
+        return 0
+    except NodeFailed as error:
+        marks.mark("failed", detail=str(error))
+        return 1
+    except Exception as error:  # A mistake of ours or of Dask's: whoever looks at the marks is to know as well.
+        logger.exception("the node failed")
+        marks.mark("failed", detail=one_line(f"{type(error).__name__}: {error}"))
+        return 1
+
+
+def _start(path: Path, marks: MarkWriter, notifier: Notifier, stop: _Stop) -> int:
+    if notifier and (started := find_machine_start()) is not None:
+        marks.mark("kernel", at=started)
     marks.mark("booted", at=psutil.Process().create_time())
     try:
         document = read_node_document(path)
     except NodeDocumentError as error:
-        print(f"daskfleet-node: {error}", file=sys.stderr)
+        notifier.send(STATUS=str(error))
+        tell_error(str(error))
         return 2
     marks.write_to(document.marks_file)
     marks.mark("document")
+    notifier.send(EXTEND_TIMEOUT_USEC=int(1e6 * (2 * document.join_timeout + START_MARGIN_SECONDS)))
+    facts = read_facts(document, seconds=document.join_timeout)
     try:
-        check_tls_files(document.tls)
-    except NodeDocumentError as error:
-        marks.mark("failed", detail=str(error))
-        return 1
-    marks.mark("secrets")
-    if document.working_directory is not None:
+        with fetch_tls(document.tls, document.join_timeout) as tls:
+            marks.mark("secrets")
+            check_clock(tls)
+            if isinstance(document, WorkersDocument) and document.local_directory is not None:
+                from daskfleet_images.node.disk import check_spill_folder
+
+                check_spill_folder(document.local_directory)
+            if document.working_directory is not None:
+                try:
+                    os.chdir(document.working_directory)
+                except OSError as error:  # It may be gone by now; the node can do without.
+                    logger.warning("staying in %s: %s: %s", Path.cwd(), document.working_directory, error.strerror)
+            stop.hold()
+            return asyncio.run(_run(path, document, facts, tls, marks, notifier, stop))
+    except NodeDocumentError as error:  # What the document refers to may yet come.
+        raise NodeFailed(str(error)) from None
+
+
+def find_machine_start() -> float | None:
+    """When this machine's kernel started, or the first process of this container; seconds since the epoch."""
+    try:
+        if not CONTAINER.exists():
+            return psutil.boot_time()
         try:
-            os.chdir(document.working_directory)
-        except OSError as error:  # It may be gone by now; the node can do without.
-            logger.warning("staying in %s: %s: %s", Path.cwd(), document.working_directory, error.strerror)
-    return asyncio.run(_run(path, document, marks))
+            return psutil.Process(1).create_time()
+        except psutil.Error:  # A service may be kept from seeing other processes.
+            return CONTAINER.stat().st_mtime
+    except (OSError, RuntimeError):
+        return None
 
 
-async def _run(path: Path, document: SchedulerDocument | WorkersDocument, marks: MarkWriter) -> int:
+async def _run(
+    path: Path,
+    document: SchedulerDocument | WorkersDocument,
+    facts: Facts,
+    tls: TLSFiles,
+    marks: MarkWriter,
+    notifier: Notifier,
+    early: _Stop,
+) -> int:
     # Dask is imported after the document is read: a wrong document is told in milliseconds, not after the import.
-    logging.getLogger("distributed").setLevel(document.log_level.upper())
     from daskfleet_images.node.scheduler import run_scheduler
     from daskfleet_images.node.workers import WorkersNode
 
+    logging.getLogger("distributed").setLevel(document.log_level.upper())  # Importing it has set its own.
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, stop.set)
+
+    def ask_to_stop() -> None:
+        notifier.send(STOPPING=1)
+        stop.set()
+
+    for signum in STOP_SIGNALS:
+        loop.add_signal_handler(signum, ask_to_stop)
+    early.check()
     if document.exit_on_stdin_eof:
         _stop_on_eof(loop, stop)
-    try:
-        if isinstance(document, SchedulerDocument):
-            loop.add_signal_handler(signal.SIGHUP, lambda: None)
-            await run_scheduler(document, marks, stop)
-        else:
-            node = WorkersNode(document, marks)
-            loop.add_signal_handler(signal.SIGHUP, _reload, path, node)
-            loop.call_soon(_reload, path, node)
-            await node.run(stop)
-    except NodeFailed as error:
-        marks.mark("failed", detail=str(error))
-        return 1
+    if isinstance(document, SchedulerDocument):
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)
+        await run_scheduler(resolve_scheduler(document, facts, tls), marks, stop)
+    else:
+        node = WorkersNode(resolve_workers(document, facts, tls), marks)
+        loop.add_signal_handler(signal.SIGHUP, _reload, path, node, facts, tls)
+        loop.call_soon(_reload, path, node, facts, tls)
+        await node.run(stop)
+    notifier.send(STOPPING=1)
     marks.mark("stopped")
     return 0
 
 
-def _reload(path: Path, node: WorkersNode) -> None:
+def _reload(path: Path, node: WorkersNode, facts: Facts, tls: TLSFiles) -> None:
     """Apply the document anew; one that is wrong is told and changes nothing."""
     try:
         document = read_node_document(path)
-    except NodeDocumentError as error:
+        if isinstance(document, SchedulerDocument):
+            logger.error("the node document now says role=%r; the node goes on as workers", document.role)
+            return
+        resolved = resolve_workers(document, read_facts(document, facts), tls)
+    except (NodeDocumentError, NodeFailed) as error:
         logger.error("%s; the node goes on as it was", error)
         return
-    if isinstance(document, WorkersDocument):
-        node.apply(document)
-    else:
-        logger.error("the node document now says role=%r; the node goes on as workers", document.role)
+    node.apply(resolved)
 
 
 def _stop_on_eof(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

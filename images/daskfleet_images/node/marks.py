@@ -13,14 +13,20 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
+
+from daskfleet_images.node.console import NOTABLE
+
+if TYPE_CHECKING:
+    from daskfleet_images.node.notify import Notifier
 
 logger = logging.getLogger("daskfleet.node")
 
-Phase = Literal["booted", "document", "secrets", "daemon", "registered", "left", "failed", "stopped"]
-"""`booted` the process runs · `document` it has read what to be · `secrets` its TLS material is there · `daemon` Dask
-listens · `registered` the scheduler knows it · `left` a worker is gone · `failed` something went wrong, with the
-detail · `stopped` the node ended in order."""
+Phase = Literal["kernel", "booted", "document", "secrets", "daemon", "registered", "left", "failed", "stopped"]
+"""`kernel` the machine started (only where the node is its first since then) · `booted` the process runs ·
+`document` it has read what to be · `secrets` its TLS material is there · `daemon` Dask listens · `registered` the
+scheduler knows it · `left` a worker is gone · `failed` something went wrong, with the detail · `stopped` the node ended
+in order."""
 
 PHASES: tuple[str, ...] = get_args(Phase)
 
@@ -48,17 +54,23 @@ class NodeMarks:
 
 
 class MarkWriter:
-    """Writes phase marks to the log and, where the document says so, to a file."""
+    """Writes phase marks to the log, to systemd where it listens and, where the document says so, to a file."""
 
-    def __init__(self) -> None:
+    def __init__(self, notifier: Notifier | None = None) -> None:
         self._pending: list[Mark] = []
         self._path: Path | None = None
+        self._notifier = notifier
 
     def write_to(self, path: Path | None) -> None:
-        """Write the marks to `path` from now on, those before included; what the node's last life left goes."""
+        """Write the marks to `path` from now on, those before included; what the node's last life left goes.
+
+        Where it left something, this is not the machine's first node, and when the machine started does not matter.
+        """
         self._path = path
         if path is not None:
             with contextlib.suppress(OSError):
+                if path.exists():
+                    self._pending = [mark for mark in self._pending if mark.phase != "kernel"]
                 path.write_text("")
         for mark in self._pending:
             self._append(mark)
@@ -70,7 +82,12 @@ class MarkWriter:
         """Record that `phase` was reached, now or at `at` (seconds since the epoch)."""
         mark = Mark(phase, time.time() if at is None else at, worker, detail)
         words = " ".join(part for part in (phase, worker, detail) if part)
-        logger.log(logging.ERROR if phase == "failed" else logging.INFO, "phase: %s", words)
+        # A worker that comes and goes would fill the console, which has room for little.
+        extra = None if phase in ("failed", "left") else NOTABLE
+        logger.log(logging.ERROR if phase == "failed" else logging.INFO, "phase: %s", words, extra=extra)
+        if self._notifier is not None:
+            ready = {"READY": 1} if phase == "daemon" else {}
+            self._notifier.send(**ready, STATUS=words)
         if self._path is None:
             self._pending.append(mark)
         else:
@@ -107,13 +124,15 @@ def parse_marks(lines: Iterable[str]) -> list[Mark]:
 
 
 def replay_marks(marks: Iterable[Mark]) -> NodeMarks:
-    """What the marks say about the node now: only those since its last `booted` count."""
+    """What the marks say about the node now: only those since its last `booted` count, and the `kernel` before it."""
     phases: dict[str, float] = {}
+    kernel: Mark | None = None
     registered: dict[str, float] = {}
     failure: str | None = None
     for mark in marks:
         if mark.phase == "booted":
-            phases, registered, failure = {}, {}, None
+            phases, registered, failure = {} if kernel is None else {"kernel": kernel.time}, {}, None
+        kernel = mark if mark.phase == "kernel" else None
         phases.setdefault(mark.phase, mark.time)
         if mark.phase == "failed":
             failure = mark.detail

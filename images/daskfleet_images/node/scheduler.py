@@ -10,9 +10,9 @@ import time
 
 from distributed import Scheduler
 
-from daskfleet_images.node.document import SchedulerDocument
 from daskfleet_images.node.errors import NodeFailed
 from daskfleet_images.node.marks import MarkWriter
+from daskfleet_images.node.resolve import ResolvedScheduler
 from daskfleet_images.node.security import build_security
 
 logger = logging.getLogger("daskfleet.node")
@@ -20,7 +20,7 @@ logger = logging.getLogger("daskfleet.node")
 DASHBOARD_WAIT_SECONDS = 10.0
 
 
-async def run_scheduler(document: SchedulerDocument, marks: MarkWriter, stop: asyncio.Event) -> None:
+async def run_scheduler(document: ResolvedScheduler, marks: MarkWriter, stop: asyncio.Event) -> None:
     """Run the scheduler until `stop` is set or a client shuts it down.
 
     Raises:

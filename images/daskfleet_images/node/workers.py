@@ -14,13 +14,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import dask.config
 from distributed import Nanny, Security, Status
 from distributed.core import connect, rpc
 
-from daskfleet_images.node.document import WorkersDocument
+from daskfleet_images.node.console import writes_to_journal
 from daskfleet_images.node.errors import NodeFailed
 from daskfleet_images.node.marks import MarkWriter
 from daskfleet_images.node.metrics import report_pid
+from daskfleet_images.node.resolve import ResolvedWorkers
 from daskfleet_images.node.security import build_security
 
 logger = logging.getLogger("daskfleet.node")
@@ -39,6 +41,14 @@ RETIRE_SECONDS = 60.0
 """How long a worker may take to hand its data over before it is stopped."""
 
 
+def _worker_preloads() -> list[str] | None:
+    """What each worker imports first; `None` is what Dask's configuration says."""
+    if not writes_to_journal():
+        return None
+    configured = dask.config.get("distributed.worker.preload")
+    return [*([configured] if isinstance(configured, str) else configured), "daskfleet_images.node.console"]
+
+
 class _Nanny(Nanny):
     """A nanny that tells when its worker has registered: the first time, and after each restart of its own."""
 
@@ -54,7 +64,7 @@ class _Nanny(Nanny):
 class WorkersNode:
     """Keeps the workers that the document names running, and no others."""
 
-    def __init__(self, document: WorkersDocument, marks: MarkWriter) -> None:
+    def __init__(self, document: ResolvedWorkers, marks: MarkWriter) -> None:
         self._document = document
         self._marks = marks
         self._security: Security = build_security("worker", document.tls)
@@ -80,7 +90,7 @@ class WorkersNode:
         if self._failed.done():
             self._failed.result()
 
-    def apply(self, document: WorkersDocument) -> None:
+    def apply(self, document: ResolvedWorkers) -> None:
         """Make the list of workers in `document` true: start what is new, retire and stop what is gone.
 
         A worker that runs keeps the settings that it was started with.
@@ -177,6 +187,11 @@ class WorkersNode:
         return rpc(self._document.scheduler_address, connection_args=arguments, timeout=CONNECT_SECONDS)
 
     def _build_nanny(self, name: str) -> _Nanny:
+        """The nanny of one worker.
+
+        A worker with a GPU of its own sees no other: `CUDA_VISIBLE_DEVICES` is set in its process before anything in it
+        can look for GPUs. What dask-cuda does beyond (spilling from GPU memory, RMM pools, UCX) is left to it.
+        """
         document = self._document
         nanny = _Nanny(
             document.scheduler_address,
@@ -189,6 +204,8 @@ class WorkersNode:
             host=document.host,
             dashboard_address=f"{document.host}:0",
             metrics={"pid": report_pid},
+            env={"CUDA_VISIBLE_DEVICES": document.gpus[name]} if name in document.gpus else None,
+            preload=_worker_preloads(),
         )
         nanny.on_registered = lambda: self._marks.mark("registered", worker=name)
         return nanny

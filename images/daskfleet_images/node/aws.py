@@ -1,0 +1,79 @@
+"""Reading a secret of AWS Secrets Manager with the machine's own role."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from daskfleet_images.node.document import AwsSecret
+from daskfleet_images.node.errors import NodeFailed, NotYet
+
+CONNECT_SECONDS = 2.0
+READ_SECONDS = 5.0
+METADATA_SECONDS = 2
+"""The machine's metadata service answers in milliseconds, or is not there."""
+
+REMEDIES = {
+    "ResourceNotFoundException": "make the secret, or correct `tls.secret` and `tls.region`",
+    "AccessDeniedException": "allow the machine's role secretsmanager:GetSecretValue on it",
+    "DecryptionFailure": "allow the machine's role kms:Decrypt on the secret's key",
+    "InvalidRequestException": "see whether the secret is marked for deletion",
+    "ThrottlingException": "start fewer machines at once",
+}
+"""What a person can do about an answer of the service, by its code."""
+
+CREDENTIALS = "give the machine an instance profile whose role may read the secret"
+NETWORK = "open a way to the service: a NAT gateway, or a VPC endpoint for secretsmanager"
+
+
+def read_secret(source: AwsSecret) -> str:
+    """The value of the secret, tried once.
+
+    Raises:
+        NotYet: it cannot be read now.
+        NodeFailed: botocore is not there.
+    """
+    try:
+        import botocore.config
+        import botocore.session
+        from botocore import exceptions
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "botocore":
+            raise
+        raise NodeFailed(
+            f"{source.place} cannot be read: botocore is not installed; add it, or s3fs which brings it, to the image"
+        ) from None
+    for name in ("botocore", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # At debug they write down what the service answers.
+    # A new session each time: one that once found no credentials does not look for them again.
+    session = botocore.session.Session()
+    session.set_config_variable("metadata_service_timeout", METADATA_SECONDS)
+    session.set_config_variable("metadata_service_num_attempts", 1)
+    config = botocore.config.Config(
+        connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"total_max_attempts": 1}
+    )
+    try:
+        client = session.create_client(
+            "secretsmanager", region_name=source.region, endpoint_url=source.endpoint_url, config=config
+        )
+        answer: dict[str, Any] = client.get_secret_value(SecretId=source.secret)
+    except exceptions.ClientError as error:
+        raise explain_answer(error.response) from None
+    except (exceptions.NoCredentialsError, exceptions.CredentialRetrievalError) as error:
+        raise NotYet(f"this machine has no credentials: {error}", CREDENTIALS, "credentials") from None
+    except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
+        raise NotYet(f"the service cannot be reached: {error}", NETWORK, type(error).__name__) from None
+    except (exceptions.BotoCoreError, ValueError) as error:
+        raise NotYet(str(error), "correct `tls` in the node document", type(error).__name__) from None
+    text = answer.get("SecretString")
+    if not isinstance(text, str):
+        raise NotYet("its value is binary", "store the value as text, not as binary")
+    return text
+
+
+def explain_answer(response: Any) -> NotYet:
+    """What the service refused, and what a person can do about it."""
+    error = response.get("Error", {})
+    code, message = str(error.get("Code", "unknown")), str(error.get("Message", ""))
+    remedy = REMEDIES.get(code, "see what the service says")
+    return NotYet(f"{code}: {message}" if message else code, remedy, code)
