@@ -59,8 +59,8 @@ bench: $(READY) ## Measure against the peers and draw the plots (minutes)
 wheel: $(READY) ## Build the wheel and the source distribution into dist/
 	$(BIN)/python -m build --no-isolation
 
-lock: $(READY) ## Renew the pinned requirements
-	requirements/lock
+lock: $(READY) ## Pin what is new in the requirements; UPGRADE=1 renews all of them
+	requirements/lock $(if $(UPGRADE),--upgrade)
 
 clean: ## Remove what was built
 	rm -rf $(VENV) build dist site .demo .mypy_cache .pytest_cache .ruff_cache

@@ -56,9 +56,9 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
 
 
 def render_command_pages() -> dict[str, str]:
-    """The page of each command, by name, with the hand-written notes that go with it."""
+    """The page of each command, by its file's name, with the hand-written notes that go with it."""
     group = _get_group()
-    commands = group.commands
+    commands = _flatten(group)
     notes = {path.stem for path in (DOCS / "commands" / "_notes").glob("*.md")}
     if notes != commands.keys():
         raise PluginError(f"commands and docs/commands/_notes differ: {sorted(notes ^ commands.keys())}")
@@ -66,14 +66,24 @@ def render_command_pages() -> dict[str, str]:
     return {name: _render_command(name, command, root) for name, command in commands.items()}
 
 
+def _flatten(group: Any) -> dict[str, Any]:
+    """The commands by the names of their files: `image-build` for `daskfleet image build`."""
+    found = {}
+    for name, command in group.commands.items():
+        inner = getattr(command, "commands", None)
+        found |= {name: command} if inner is None else {f"{name}-{each}": inner[each] for each in inner}
+    return found
+
+
 def _get_group() -> Any:
     return typer.main.get_command(app)
 
 
 def _render_command(name: str, command: Any, root: Any) -> str:
-    context = command.context_class(command, info_name=name, parent=root)
+    words = name.replace("-", " ")
+    context = command.context_class(command, info_name=words, parent=root)
     usage = " ".join(command.collect_usage_pieces(context))
-    parts = [f"# daskfleet {name}", _render_help(command.help), f"```text\ndaskfleet {name} {usage}\n```"]
+    parts = [f"# daskfleet {words}", _render_help(command.help), f"```text\ndaskfleet {words} {usage}\n```"]
     parameters = command.get_params(context)
     for title, kind in (("Arguments", "argument"), ("Options", "option")):
         chosen = [each for each in parameters if each.param_type_name == kind]
@@ -101,11 +111,13 @@ def _escape_cell(text: str) -> str:
 
 def render_commands() -> str:
     """All commands in a table, in the sections of `daskfleet --help`."""
-    commands = _get_group().commands
+    commands = _flatten(_get_group())
     lines = ["| Command | What it does |", "| --- | --- |"]
     for title, names in SECTIONS.items():
         lines.append(f"| **{title}** | |")
-        lines += [f"| [`{name}`]({name}.md) | {_escape_cell(_summarise(commands[name]))} |" for name in names]
+        pages = [page for name in names for page in commands if page == name or page.startswith(f"{name}-")]
+        for page in pages:
+            lines.append(f"| [`{page.replace('-', ' ')}`]({page}.md) | {_escape_cell(_summarise(commands[page]))} |")
     return "\n".join(lines)
 
 

@@ -13,14 +13,14 @@ import pytest
 from harness import CommandLine
 
 ONE = "name: local\nprovider: local\nworkers: [{name: cpu, count: 1, threads: 1}]\n"
-COMMANDS = ["up", "status", "scale", "logs", "list", "down", "connect", "run", "dashboard", "init", "schema"]
+COMMANDS = ["up", "status", "scale", "logs", "list", "down", "connect", "run", "dashboard", "init", "schema", "image"]
 
 
 def test_help_shows_every_command_in_its_section(cli: CommandLine):
     text = cli.ok("--help")
     for command in COMMANDS:
         assert f"\n  {command} " in text
-    for section in ("A fleet's life:", "Using a fleet:", "The fleet file:"):
+    for section in ("A fleet's life:", "Using a fleet:", "The fleet file:", "Machine images:"):
         assert section in text
     assert text.strip() in cli.run().stderr  # Without arguments it helps too.
 

@@ -87,7 +87,10 @@ print("LOADED", *sorted({{name.split(".")[0] for name in sys.modules}}))
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["up", "--help"], ["connect", "shared", "--json"], ["connect", "shared", "--env"]],
+    [
+        *(["--help"], ["--version"], ["up", "--help"], ["image", "--help"], ["image", "build", "--help"]),
+        *(["connect", "shared", "--json"], ["connect", "shared", "--env"]),
+    ],
     ids=" ".join,
 )
 def test_a_light_command_imports_neither_dask_nor_pydantic_nor_pulumi_nor_a_cloud_sdk(
@@ -105,6 +108,10 @@ def test_importing_daskfleet_imports_no_dask():
 def test_no_command_of_a_local_fleet_imports_pulumi(shared: CommandLine):
     for arguments in (["status", "shared"], ["list"], ["up", "shared"], ["schema"]):
         assert "pulumi" not in loaded_by(shared, *arguments)
+
+
+def test_listing_the_images_of_this_machine_imports_no_cloud_sdk_and_no_dask(shared: CommandLine):
+    assert not loaded_by(shared, "image", "list") & {"dask", "distributed", "pulumi", "boto3", "uv", "packaging"}
 
 
 def test_the_client_files_need_no_daskfleet():

@@ -16,6 +16,7 @@ import pytest
 from harness import CommandLine
 
 ROOT = Path(__file__).parents[2]
+IMAGES = "images/daskfleet_images"
 COPIED = ("pyproject.toml", "README.md", "LICENSE", "images", "components", "stacks", "cli")
 
 
@@ -112,6 +113,11 @@ def test_the_wheel_holds_the_packages_with_their_data_and_nothing_else(wheel: Pa
     assert tops == {"daskfleet", "daskfleet_components", "daskfleet_images", "daskfleet_stacks"}
     assert "daskfleet/client/daskfleet_client_preload.py" in names
     assert "daskfleet/py.typed" in names
+    for folder in ("base", "environment", "packer", "provision", "rootfs"):  # An installed daskfleet builds images.
+        paths = [path for path in (ROOT / IMAGES / folder).rglob("*") if path.is_file()]
+        files = {str(path.relative_to(ROOT / "images")) for path in paths}
+        assert files
+        assert files <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

@@ -443,3 +443,10 @@ def test_paths_and_values_are_written_as_a_person_would():
         "2.5",
     ]
     assert render_value("x" * 300) == f"'{'x' * 58}…"
+
+
+@pytest.mark.parametrize("image", ["{family: daskfleet}", "{id: ami-0123}", "{family: daskfleet, arch: aarch64}"])
+def test_an_image_is_for_machines_and_a_local_fleet_has_none(image: str):
+    (problem,) = parse_problems(f"{HEAD}image: {image}\n")
+    assert problem.render().startswith("image: {")
+    assert "a local fleet is made of processes, and nothing boots an image; leave it out" in problem.render()

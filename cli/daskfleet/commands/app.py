@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from daskfleet.commands.connect import connect
 from daskfleet.commands.dashboard import dashboard
 from daskfleet.commands.down import down
+from daskfleet.commands.image import image
 from daskfleet.commands.init import init
 from daskfleet.commands.list import list_fleets
 from daskfleet.commands.logs import logs
@@ -30,6 +31,7 @@ SECTIONS = {
     "A fleet's life": ("up", "status", "scale", "logs", "list", "down"),
     "Using a fleet": ("connect", "run", "dashboard"),
     "The fleet file": ("init", "schema"),
+    "Machine images": ("image",),
 }
 
 
@@ -66,6 +68,7 @@ app.command(context_settings=PASS_ON)(run)
 app.command()(dashboard)
 app.command()(init)
 app.command()(schema)
+app.add_typer(image)
 
 
 def _print_version(wanted: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daskfleet.commands.arguments import JsonOption
-from daskfleet.commands.output import print_json
+from daskfleet.commands.output import print_json, print_table
 
 
 def list_fleets(json: JsonOption = False) -> None:
@@ -21,6 +21,4 @@ def list_fleets(json: JsonOption = False) -> None:
     for each in overviews:
         tags = " ".join(f"{key}={value}" for key, value in each.tags.items())
         rows.append((each.name, each.provider, each.state, str(each.workers), each.scheduler_address, tags))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    print_table(rows)

@@ -48,6 +48,7 @@ class LocalFleetSpec(FleetSpec):
         "data": "local workers read and write with your own credentials and files; leave it out",
         "lifetime": f"stopping by itself {_LATER}, and stop the fleet with `daskfleet down`",
         "environment": "local workers use the Python that ran `daskfleet up`; leave it out",
+        "image": "a local fleet is made of processes, and nothing boots an image; leave it out",
         "scheduler.instance_type": "a local fleet is made of processes, not instances; leave it out",
         "workers[].instance_types": "a local fleet is made of processes, not instances; give threads and memory_limit",
         "workers[].spot": "a local fleet has no spot market; leave it out",
