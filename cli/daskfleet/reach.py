@@ -6,9 +6,12 @@ import contextlib
 import socket
 
 from daskfleet.errors import FleetError
-from daskfleet_stacks.connection import Connection
+from daskfleet_stacks.connection import Connection, ConnectionSecurity
 
 HOST = "127.0.0.1"
+
+CONNECT_SECONDS = 5.0
+"""How long a scheduler on another machine may take to accept a connection."""
 
 
 def is_taken(port: int) -> bool:
@@ -43,15 +46,39 @@ def await_page(url: str, *, timeout: float) -> None:
 
 
 def check_reachable(connection: Connection) -> None:
-    """Make sure that something listens where the connection leads.
+    """Make sure that the fleet's scheduler listens where the connection leads.
 
     Raises:
-        FleetError: nothing does; with what to do.
+        FleetError: it does not; with what to do.
     """
-    name = connection.fleet
-    port = int(connection.scheduler_address.rsplit(":", 1)[1])
-    if not is_taken(port):
-        raise FleetError(
-            f"the scheduler of fleet '{name}' does not listen at {connection.scheduler_address}. `daskfleet status "
-            f"{name}` says more; `daskfleet up {name}` mends it."
-        )
+    name, address = connection.fleet, connection.scheduler_address
+    host, port = address.removeprefix("tls://").rsplit(":", 1)
+    if connection.access.mode == "local":
+        if not is_taken(int(port)):
+            raise FleetError(
+                f"the scheduler of fleet '{name}' does not listen at {address}. `daskfleet status {name}` says more; "
+                f"`daskfleet up {name}` mends it."
+            )
+        return
+    problem = _find_problem(host.strip("[]"), int(port), connection.security)
+    if problem:
+        raise FleetError(f"the scheduler of fleet '{name}' cannot be reached at {address}: {problem}")
+
+
+def _find_problem(host: str, port: int, security: ConnectionSecurity) -> str | None:
+    """What keeps a client from the scheduler at an address of another machine, and what to do; `None`: nothing does."""
+    import ssl
+
+    try:
+        context = ssl.create_default_context(cafile=security.tls_ca_file)
+        context.check_hostname = False  # As Dask has it: the fleet's own authority says who belongs to the fleet.
+        context.load_cert_chain(security.tls_client_cert, security.tls_client_key)
+        # The whole handshake: one that is broken off would stand in the scheduler's log as a failure.
+        with socket.create_connection((host, port), timeout=CONNECT_SECONDS) as plain, context.wrap_socket(plain):
+            return None
+    except ssl.SSLError as error:
+        return f"what listens there is not this fleet's scheduler ({error.reason or error}). Was the fleet made anew?"
+    except TimeoutError:
+        return "nothing answers. Is this machine in a network that leads there?"
+    except OSError as error:
+        return f"{error.strerror or error}. Is this machine in a network that leads there, and does the scheduler run?"

@@ -40,8 +40,9 @@ class Access:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
-    mode: Literal["local"]
-    """`local`: the fleet is on this machine, reached through the loopback interface."""
+    mode: Literal["local", "direct"]
+    """`local`: the fleet is on this machine, reached through the loopback interface. `direct`: the scheduler's address
+    is reached as it is, from a machine whose network leads there."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,29 @@
+"""The image that `daskfleet image build` makes, built once, kept for later runs, and machines that boot from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from image.built import BuiltImage, build_image
+from image.fleet import Cloud, open_cloud
+from machines import require_machines
+from machines.requirements import CONTAINER_TOOLS, VIRTUAL_TOOLS
+
+
+@pytest.fixture(scope="session")
+def image() -> BuiltImage:
+    """The image for this checkout's `images/`."""
+    require_machines(*CONTAINER_TOOLS, *VIRTUAL_TOOLS, "packer", "mmdebstrap", "qemu-img", "mount")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return build_image(cache / "daskfleet-tests")
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, image: BuiltImage) -> Iterator[Cloud]:
+    """A network with a stand-in for AWS and a fleet's secrets; the machines in it end with the test."""
+    with open_cloud(tmp_path, image) as cloud:
+        yield cloud
