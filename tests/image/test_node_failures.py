@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime
 import json
-import re
 
 import pytest
+import yaml
 
 from daskfleet.providers.local.certificates import issue_certificates
 from daskfleet_images.node.user_data import render_user_data
@@ -21,10 +21,10 @@ def is_failed(machine: Container) -> bool:
 
 
 def test_a_document_cut_in_half_is_told_and_not_tried_again(cloud: Cloud):
-    text = render_user_data(cloud.workers_document())
-    content = re.search(r"content: (.*)", text)
-    assert content
-    cut = text.replace(content[0], content[0][: len(content[0]) // 2].rstrip() + "'")
+    user_data = yaml.safe_load(render_user_data(cloud.workers_document()))
+    (file,) = user_data["write_files"]
+    file["content"] = file["content"][: len(file["content"]) // 2]
+    cut = f"#cloud-config\n{yaml.safe_dump(user_data)}"
     machine = cloud.boot_container("worker", cut)
     machine.await_console("the node document", timeout=60)
     assert "is not valid" in machine.console()

@@ -28,8 +28,10 @@ from daskfleet_images.node.security import build_security
 logger = logging.getLogger("daskfleet.node")
 
 PROBE_SECONDS = 0.25
-"""How long one attempt to reach the scheduler may take. `distributed.core.connect` backs off exponentially inside an
-attempt, so short attempts find a scheduler that has just come up sooner."""
+LONGEST_PROBE_SECONDS = 10.0
+"""How long the first attempt to reach the scheduler may take, and the last. `distributed.core.connect` backs off
+exponentially inside an attempt, so short attempts find a scheduler that has just come up sooner; but over a long way, or
+on a slow machine, the handshakes alone take longer, so each attempt gets twice the time of the one before."""
 
 RESTART_SECONDS = 1.0
 """Wait before a worker that ended is started again, so that one that cannot live does not spin."""
@@ -164,11 +166,12 @@ class WorkersNode:
         """
         document = self._document
         deadline = time.monotonic() + document.join_timeout
+        seconds = PROBE_SECONDS
         while True:
             try:
                 comm = await connect(
                     document.scheduler_address,
-                    timeout=PROBE_SECONDS,
+                    timeout=seconds,
                     **self._security.get_connection_args("worker"),
                 )
             except OSError as error:
@@ -178,6 +181,7 @@ class WorkersNode:
                         f"no scheduler answered at {document.scheduler_address} for {document.join_timeout:g} s: "
                         f"{cause}"
                     ) from error
+                seconds = min(2 * seconds, LONGEST_PROBE_SECONDS)
             else:
                 await comm.close()
                 return
