@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from daskfleet.services.images.client import read_client_versions
-from daskfleet.services.images.environment import DEFAULT_REQUIREMENTS
+from daskfleet.services.images.environment import DEFAULT_REQUIREMENTS, GPU_REQUIREMENTS
 from daskfleet_images.manifest import parse_manifest
 from harness import CommandLine, await_true
 from images import FakePacker, make_image, make_manifest
@@ -99,7 +99,7 @@ def test_packer_is_given_everything_and_no_secret(cli: CommandLine, packer: Fake
     assert (variables["arch"], variables["gpu"], variables["accelerator"]) == ("x86_64", "true", "tcg")
     assert variables["base_image"] == str(cli.cwd / "base.qcow2")
     assert variables["python"] == sys.executable
-    assert call["requirements"] == DEFAULT_REQUIREMENTS.read_text()
+    assert call["requirements"] == GPU_REQUIREMENTS.read_text()
     assert {"id", "id.pub", "meta-data", "user-data"} <= set(call["seed"])
     assert "very-secret" not in packer.record.read_text()
     told = json.loads(text)

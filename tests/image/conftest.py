@@ -13,6 +13,15 @@ from image.fleet import Cloud, open_cloud
 from machines import require_machines
 from machines.requirements import CONTAINER_TOOLS, VIRTUAL_TOOLS
 
+FIRST_SECONDS = 50 * 60
+"""For whichever test comes first: it builds the image, on an emulated machine where there is no other."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(FIRST_SECONDS))
+
 
 @pytest.fixture(scope="session")
 def image() -> BuiltImage:

@@ -129,6 +129,16 @@ class Cloud:
             text=True,
         )
 
+    def power_off_while_holding_data(self, holder: Machine, timeout: float) -> list[str]:
+        """Switch off `worker-b` while a client holds results that it alone has; returns its words."""
+        client = self.start_client(HOLD_DATA)
+        assert client.stdin is not None
+        assert client.stdout is not None
+        assert client.stdout.readline() == "held\n"
+        holder.power_off()
+        printed, _ = client.communicate("\n", timeout=timeout)
+        return str(printed).split()
+
     def _command(self, arguments: Sequence[str]) -> list[str]:
         return [sys.executable, "-m", "daskfleet", *arguments]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from image.fleet import HOLD_DATA, MARKS, SCHEDULER_ADDRESS, Cloud
+from image.fleet import MARKS, SCHEDULER_ADDRESS, Cloud
 from machines import Container
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -96,15 +96,8 @@ def test_a_restarted_scheduler_finds_its_workers_again(cloud: Cloud, fleet: dict
 
 
 def test_a_machine_that_is_switched_off_hands_its_data_over_first(cloud: Cloud, fleet: dict[str, Container]):
-    client = cloud.start_client(HOLD_DATA)
-    assert client.stdout is not None
-    assert client.stdin is not None
-    assert client.stdout.readline() == "held\n"
-    fleet["worker-b"].power_off()
-    client.stdin.write("\n")
-    client.stdin.flush()
-    printed, _ = client.communicate(timeout=60)
-    assert printed.split() == ["kept", "20", str(sum(n * n for n in range(20)))]
+    printed = cloud.power_off_while_holding_data(fleet["worker-b"], 60)
+    assert printed == ["kept", "20", str(sum(n * n for n in range(20)))]
 
 
 def test_nodes_read_an_object_store_with_the_machine_s_role(cloud: Cloud, fleet: dict[str, Container]):

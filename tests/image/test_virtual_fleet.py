@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,14 +10,12 @@ from pathlib import Path
 import pytest
 
 from image.built import BuiltImage
-from image.fleet import HOLD_DATA, SCHEDULER_ADDRESS, Cloud, open_cloud
+from image.fleet import SCHEDULER_ADDRESS, Cloud, open_cloud
 from machines import VirtualMachine
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 BOOT_SECONDS = 60
 """Of a machine that need not be emulated; times its patience."""
-
-pytestmark = [pytest.mark.timeout(1500)]
 
 
 @pytest.fixture(scope="module")
@@ -71,15 +70,8 @@ def test_a_virtual_machine_that_is_switched_off_hands_its_data_over_first(
     cloud: Cloud, fleet: dict[str, VirtualMachine]
 ):
     patience = fleet["scheduler"].patience
-    client = cloud.start_client(HOLD_DATA)
-    assert client.stdout is not None
-    assert client.stdin is not None
-    assert client.stdout.readline() == "held\n"
-    fleet["worker-b"].power_off()
-    client.stdin.write("\n")
-    client.stdin.flush()
-    printed, _ = client.communicate(timeout=60 * patience)
-    assert printed.split() == ["kept", "20", str(sum(n * n for n in range(20)))]
+    printed = cloud.power_off_while_holding_data(fleet["worker-b"], 60 * patience)
+    assert printed == ["kept", "20", str(sum(n * n for n in range(20)))]
 
 
 def test_a_clock_that_is_five_years_off_is_told(cloud: Cloud):
@@ -87,7 +79,9 @@ def test_a_clock_that_is_five_years_off_is_told(cloud: Cloud):
     try:
         machine.await_console("phase: failed", timeout=BOOT_SECONDS * machine.patience)
         line = next(line for line in machine.console().splitlines() if "phase: failed" in line)
-        assert "clock" in line
-        assert "2021" in line
+        # systemd does not let a clock show a time before its own release, so it is some years off, not five.
+        told = re.search(r"this machine's clock says (\S+) .* certificates are valid from (\S+) ", line)
+        assert told, line
+        assert told[1] < told[2]
     finally:
         machine.close()

@@ -113,7 +113,8 @@ def test_the_wheel_holds_the_packages_with_their_data_and_nothing_else(wheel: Pa
     assert tops == {"daskfleet", "daskfleet_components", "daskfleet_images", "daskfleet_stacks"}
     assert "daskfleet/client/daskfleet_client_preload.py" in names
     assert "daskfleet/py.typed" in names
-    for folder in ("base", "environment", "packer", "provision", "rootfs"):  # An installed daskfleet builds images.
+    for folder in ("base", "environment", "packer", "provision", "rootfs", "rootfs-gpu"):
+        # An installed daskfleet builds images.
         paths = [path for path in (ROOT / IMAGES / folder).rglob("*") if path.is_file()]
         files = {str(path.relative_to(ROOT / "images")) for path in paths}
         assert files

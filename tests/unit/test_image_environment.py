@@ -14,7 +14,12 @@ import pytest
 from daskfleet.errors import FleetError
 from daskfleet.services.images import uv
 from daskfleet.services.images.conda import allows_image_python, convert_environment
-from daskfleet.services.images.environment import DEFAULT_REQUIREMENTS, Environment, resolve_environment
+from daskfleet.services.images.environment import (
+    DEFAULT_REQUIREMENTS,
+    GPU_REQUIREMENTS,
+    Environment,
+    resolve_environment,
+)
 from daskfleet.services.images.requirements import (
     CLOUD_NEEDS,
     NODE_NEEDS,
@@ -155,6 +160,26 @@ def test_the_default_environment_has_the_versions_that_the_tests_run_with():
     theirs = {entry.name: entry.version for entry in dev}
     differing = {name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]}
     assert differing <= {"botocore"}  # s3fs and boto3 each hold it at a version of their own.
+
+
+def test_the_default_environment_with_gpus_is_the_other_and_cuda_for_the_driver_of_debian():
+    plain, gpu = (resolve_environment(None, "aws", "x86_64", Path("work"), FakeUv(), gpu=gpu) for gpu in (False, True))
+    assert gpu.text == GPU_REQUIREMENTS.read_text()
+    assert "://" not in gpu.text
+    assert find_flaws(gpu.entries) == []
+    without, versions = ({entry.name: entry.version for entry in each.entries} for each in (plain, gpu))
+    assert versions.items() >= without.items()
+    added = {name: str(versions[name]) for name in versions.keys() - without.keys()}
+    assert {"cupy-cuda12x", "numba-cuda", "nvidia-cuda-nvrtc-cu12", "nvidia-cublas-cu12"} <= added.keys()
+    # Debian 12's driver is 535, CUDA 12.2's: it does not understand what later compilers write.
+    compilers = ("cuda-toolkit", "nvidia-cuda-nvrtc-cu12", "nvidia-cuda-nvcc-cu12", "nvidia-cuda-runtime-cu12")
+    assert all(added[name].startswith("12.2.") for name in compilers)
+    assert not [name for name in added if name.endswith(("-cu13", "13x"))]
+
+
+def test_there_is_no_default_environment_with_gpus_for_arm():
+    with pytest.raises(FleetError, match=r"no default one with CUDA for aarch64.*--environment"):
+        resolve_environment(None, "aws", "aarch64", Path("work"), FakeUv(), gpu=True)
 
 
 # A requirements.txt

@@ -34,7 +34,7 @@ variable "gpu" {
 variable "requirements" {
   type        = string
   default     = ""
-  description = "Lock of the Python environment: a requirements file with hashes. The packaged one if empty."
+  description = "Lock of the Python environment: a requirements file with hashes. The packaged one if empty, with CUDA for a GPU."
 }
 
 variable "wheels" {
@@ -105,8 +105,9 @@ variable "memory" {
 }
 
 variable "disk_size" {
-  type    = string
-  default = "8G"
+  type        = string
+  default     = ""
+  description = "8G, or 16G with a GPU, if empty."
 }
 
 // On AWS
@@ -185,7 +186,7 @@ variable "azure_vm_size" {
 locals {
   version      = var.version != "" ? var.version : formatdate("YYYYMMDDhhmm", timestamp())
   arm          = var.arch == "aarch64"
-  requirements = var.requirements != "" ? var.requirements : "${path.root}/../environment/requirements.txt"
+  requirements = var.requirements != "" ? var.requirements : "${path.root}/../environment/${var.gpu ? "requirements-gpu" : "requirements"}.txt"
   wheels       = "${var.wheels}/${var.arch}"
   max_mib      = var.max_mib != 0 ? var.max_mib : (var.gpu ? 9000 : 2500)
   name         = "${var.family}-${local.version}-${var.arch}"
@@ -212,7 +213,7 @@ source "qemu" "daskfleet" {
   iso_url          = var.base_image
   iso_checksum     = var.base_checksum
   disk_image       = true
-  disk_size        = var.disk_size
+  disk_size        = var.disk_size != "" ? var.disk_size : (var.gpu ? "16G" : "8G")
   disk_interface   = "virtio"
   disk_discard     = "unmap"
   format           = "qcow2"
@@ -319,6 +320,10 @@ build {
     destination = local.work
   }
   provisioner "file" {
+    source      = "${path.root}/../rootfs-gpu"
+    destination = local.work
+  }
+  provisioner "file" {
     source      = local.requirements
     destination = "${local.work}/requirements.txt"
   }
@@ -372,7 +377,7 @@ build {
 
   provisioner "shell" {
     execute_command  = "sudo env {{ .Vars }} bash {{ .Path }}"
-    environment_vars = ["WORK=${local.work}", "FAMILY=${var.family}", "VERSION=${local.version}", "MAX_MIB=${local.max_mib}"]
+    environment_vars = ["WORK=${local.work}", "FAMILY=${var.family}", "VERSION=${local.version}", "MAX_MIB=${local.max_mib}", "GPU=${var.gpu}"]
     scripts = [
       "${path.root}/../provision/80-cleanup",
       "${path.root}/../provision/90-validate",

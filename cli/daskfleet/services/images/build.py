@@ -92,7 +92,9 @@ def build_image(request: BuildRequest, progress: Progress) -> Built:
     python = find_python()
     with open_workspace(family, datetime.datetime.now(datetime.UTC)) as workspace:
         progress.step("resolving the environment")
-        environment = resolve_environment(request.environment, request.provider, arch, workspace.folder)
+        environment = resolve_environment(
+            request.environment, request.provider, arch, workspace.folder, gpu=request.gpu
+        )
         workspace.requirements.write_text(environment.text, encoding="utf-8")
         for note in (*environment.notes, *find_client_differences(environment, read_client_versions())):
             progress.step(note)

@@ -30,6 +30,9 @@ from daskfleet.services.images.uv import NoSolution, run_uv
 DEFAULT_REQUIREMENTS = Path(daskfleet_images.__file__).parent / "environment" / "requirements.txt"
 """The environment of an image that was given no other."""
 
+GPU_REQUIREMENTS = DEFAULT_REQUIREMENTS.with_name("requirements-gpu.txt")
+"""The same with CUDA's runtime, CuPy and numba-cuda, of an image with GPUs that was given no other; for x86_64."""
+
 FOREIGN_LOCKS = {
     "pyproject.toml": "lock it with `uv lock` and give uv.lock",
     "poetry.lock": "write it with `poetry export --output requirements.txt` and give that",
@@ -66,19 +69,22 @@ class _Context:
     run: RunUv
 
 
-def resolve_environment(file: Path | None, provider: str, arch: str, work: Path, run: RunUv = run_uv) -> Environment:
+def resolve_environment(
+    file: Path | None, provider: str, arch: str, work: Path, run: RunUv = run_uv, *, gpu: bool = False
+) -> Environment:
     """The environment that `file` describes: a `uv.lock`, a requirements file or conda's `environment.yml`.
 
     Args:
         file: `None` is the default environment.
         work: a folder for files on the way.
         run: runs uv.
+        gpu: whether the default environment is the one with CUDA.
 
     Raises:
         FleetError: it cannot be read, asks for another Python, or cannot become an image's environment.
     """
     if file is None:
-        text = _read(DEFAULT_REQUIREMENTS)
+        text = _read(_find_default(arch, gpu=gpu))
         return Environment(text, parse_requirements(text).entries, ())
     context = _Context(str(file), provider, arch, work, run)
     kind = _find_kind(file)
@@ -91,6 +97,15 @@ def resolve_environment(file: Path | None, provider: str, arch: str, work: Path,
     if parsed.is_locked:
         return _complete(text, context)
     return _resolve(file.absolute(), {entry.name for entry in parsed.entries}, context)
+
+
+def _find_default(arch: str, *, gpu: bool) -> Path:
+    if gpu and arch != "x86_64":
+        raise FleetError(
+            f"environment: there is no default one with CUDA for {arch}, for which not all of its wheels are "
+            "published; give the lock of your own with --environment."
+        )
+    return GPU_REQUIREMENTS if gpu else DEFAULT_REQUIREMENTS
 
 
 def _find_kind(file: Path) -> str:
