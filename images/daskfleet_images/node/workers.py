@@ -30,8 +30,8 @@ logger = logging.getLogger("daskfleet.node")
 PROBE_SECONDS = 0.25
 LONGEST_PROBE_SECONDS = 10.0
 """How long the first attempt to reach the scheduler may take, and the last. `distributed.core.connect` backs off
-exponentially inside an attempt, so short attempts find a scheduler that has just come up sooner; but over a long way, or
-on a slow machine, the handshakes alone take longer, so each attempt gets twice the time of the one before."""
+exponentially inside an attempt, so short attempts find a scheduler that has just come up sooner. But over a long way,
+or on a slow machine, the handshakes alone take longer, so each attempt gets twice the time of the one before."""
 
 RESTART_SECONDS = 1.0
 """Wait before a worker that ended is started again, so that one that cannot live does not spin."""
