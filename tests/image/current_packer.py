@@ -4,7 +4,7 @@ Neither Debian nor Python's packages hold them. Each program is built as its rel
 stands here, is the main module, with the dependencies, replacements and checksums of its own `go.mod` and `go.sum`.
 (`go install` could not: it refuses a module with replacements.)
 
-A first build takes minutes and, until it is done, gigabytes for the modules that it downloads.
+A first build takes some ten minutes and, until it is done, 8 GB for the modules that it downloads.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ class Program:
         return f"github.com/hashicorp/{self.name}"
 
     @property
-    def plugin(self) -> str:
-        return self.name.removeprefix("packer-plugin-")
+    def source(self) -> str:
+        """Of a plugin, as a build's `required_plugins` has it."""
+        return self.module.replace("packer-plugin-", "")
 
 
 # 1.15.1 adds what nothing here uses, lists of the software in an image, and takes four times as long to build.
@@ -81,7 +82,7 @@ def require_current_packer(cache: Path) -> CurrentPacker:
 
     Skips the test, with the reason, where Go is missing or too old.
     """
-    home = cache / "-".join(f"{program.plugin}-{program.version}" for program in (PACKER, *PLUGINS))
+    home = cache / "-".join(f"{Path(program.source).name}-{program.version}" for program in (PACKER, *PLUGINS))
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "packer.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -123,7 +124,7 @@ def build_all(partial: Path) -> None:
     packer = CurrentPacker(partial)
     for plugin in PLUGINS:
         binary = build(plugin, work, environment)
-        run(packer.program, "plugins", "install", "--path", binary, plugin.module, environment=packer.environment)
+        run(packer.program, "plugins", "install", "--path", binary, plugin.source, environment=packer.environment)
     shutil.rmtree(work)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,14 +73,13 @@ def test_a_virtual_machine_that_is_switched_off_hands_its_data_over_first(
     assert printed == ["kept", "20", str(sum(n * n for n in range(20)))]
 
 
-def test_a_clock_that_is_five_years_off_is_told(cloud: Cloud):
-    machine = cloud.boot_virtual_machine("late", cloud.workers_document(), rtc="2021-01-01")
+def test_a_clock_that_is_years_ahead_is_told(cloud: Cloud):
+    # One that is years behind is not to be seen here: systemd never lets a clock show a time before the image's own.
+    machine = cloud.boot_virtual_machine("early", cloud.workers_document(), rtc="2040-01-01")
     try:
         machine.await_console("phase: failed", timeout=BOOT_SECONDS * machine.patience)
         line = next(line for line in machine.console().splitlines() if "phase: failed" in line)
-        # systemd does not let a clock show a time before its own release, so it is some years off, not five.
-        told = re.search(r"this machine's clock says (\S+) .* certificates are valid from (\S+) ", line)
-        assert told, line
-        assert told[1] < told[2]
+        assert "this machine's clock says 2040-01-01" in line
+        assert "set the clock" in line
     finally:
         machine.close()

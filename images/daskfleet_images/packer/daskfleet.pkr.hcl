@@ -58,7 +58,7 @@ variable "python" {
 variable "max_mib" {
   type        = number
   default     = 0
-  description = "The most that the image's file system may hold, MiB; 0: 2500, or 9000 with a GPU."
+  description = "The most that the image's file system may hold, MiB; 0: 2500, or 4500 with a GPU."
 }
 
 // On this machine
@@ -188,7 +188,7 @@ locals {
   arm          = var.arch == "aarch64"
   requirements = var.requirements != "" ? var.requirements : "${path.root}/../environment/${var.gpu ? "requirements-gpu" : "requirements"}.txt"
   wheels       = "${var.wheels}/${var.arch}"
-  max_mib      = var.max_mib != 0 ? var.max_mib : (var.gpu ? 9000 : 2500)
+  max_mib      = var.max_mib != 0 ? var.max_mib : (var.gpu ? 4500 : 2500)
   name         = "${var.family}-${local.version}-${var.arch}"
   work         = "/var/tmp/daskfleet-build"
 
@@ -200,9 +200,9 @@ locals {
     arch        = var.arch
     gpu         = var.gpu ? "true" : "false"
     python      = "3.11"
-    dask        = regex_replace(local.lock, "(?s)^.*\ndask==([0-9.]+).*$", "$1")
-    distributed = regex_replace(local.lock, "(?s)^.*\ndistributed==([0-9.]+).*$", "$1")
-    cloudpickle = regex_replace(local.lock, "(?s)^.*\ncloudpickle==([0-9.]+).*$", "$1")
+    dask        = regex_replace(local.lock, "(?s)^.*\ndask==([0-9A-Za-z.+!]+).*$", "$1")
+    distributed = regex_replace(local.lock, "(?s)^.*\ndistributed==([0-9A-Za-z.+!]+).*$", "$1")
+    cloudpickle = regex_replace(local.lock, "(?s)^.*\ncloudpickle==([0-9A-Za-z.+!]+).*$", "$1")
     lock        = substr(sha256(file(local.requirements)), 0, 16)
   }
   tags   = { for key, value in local.facts : "daskfleet:${key}" => value }
@@ -240,10 +240,10 @@ source "qemu" "daskfleet" {
 }
 
 source "amazon-ebs" "daskfleet" {
-  region        = var.aws_region
-  instance_type = var.aws_instance_type != "" ? var.aws_instance_type : (local.arm ? "m7g.large" : (var.gpu ? "g6.xlarge" : "m7i.large"))
-  subnet_id     = var.aws_subnet_id
-  ami_name      = local.name
+  region          = var.aws_region
+  instance_type   = var.aws_instance_type != "" ? var.aws_instance_type : (local.arm ? "m7g.large" : (var.gpu ? "g6.xlarge" : "m7i.large"))
+  subnet_id       = var.aws_subnet_id
+  ami_name        = local.name
   ami_description = "A node of a Dask fleet (daskfleet)"
   source_ami_filter {
     owners      = [var.aws_source_ami_owner]
