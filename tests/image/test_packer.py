@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -37,11 +38,13 @@ def current_packer() -> CurrentPacker:
     return require_current_packer(cache / "daskfleet-tests")
 
 
-def validate(seed: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def validate(
+    seed: Path, *options: str, build: Path = BUILD, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """By packer 1.6, which takes the one file: in a folder it would refuse the list of plugins."""
     if shutil.which("packer") is None:
         pytest.skip("packer is not installed; tests/install-system-packages installs it")
-    return run_validate("packer", dict(os.environ), seed, *options, str(BUILD))
+    return run_validate("packer", dict(os.environ), seed, *options, str(build), cwd=cwd)
 
 
 def validate_currently(
@@ -52,10 +55,11 @@ def validate_currently(
 
 
 def run_validate(
-    program: str, environment: dict[str, str], seed: Path, *options: str
+    program: str, environment: dict[str, str], seed: Path, *options: str, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [program, "validate", *ACCOUNTS, "-var", f"seed={seed}", *options],
+        cwd=cwd,
         env=environment,
         capture_output=True,
         text=True,
@@ -69,6 +73,28 @@ def run_validate(
 def test_the_build_is_valid_for_a_source(seed: Path, source: str, options: tuple[str, ...]):
     done = validate(seed, f"-only={source}.daskfleet", *options)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_build_finds_its_files_from_wherever_it_is_started(seed: Path):
+    done = validate(seed, "-only=amazon-ebs.daskfleet", build=BUILD.relative_to(SOURCES), cwd=SOURCES)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_image_is_tagged_with_the_versions_of_its_lock(seed: Path, tmp_path: Path):
+    copy = tmp_path / "copy"
+    shutil.copytree(SOURCES, copy)
+    build = copy / FOLDER.name / BUILD.name
+    # Packer tells a value in the error of a function that it is given to.
+    told = "".join(f'-${{local.tags["daskfleet:{name}"]}}' for name in ("dask", "distributed", "cloudpickle"))
+    text, count = re.subn(r"ami_description *= .*", f'ami_description = file("/none{told}")', build.read_text())
+    assert count == 1
+    build.write_text(text)
+    done = validate(seed, "-only=amazon-ebs.daskfleet", build=build)
+    lock = (SOURCES / "environment" / "requirements.txt").read_text()
+    found = [re.search(rf"^{name}==(\S+)", lock, re.M) for name in ("dask", "distributed", "cloudpickle")]
+    versions = [each[1] for each in found if each]
+    assert len(versions) == 3
+    assert f"/none-{'-'.join(versions)}" in done.stdout + done.stderr
 
 
 @every_source

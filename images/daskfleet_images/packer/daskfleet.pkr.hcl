@@ -186,7 +186,7 @@ variable "azure_vm_size" {
 locals {
   version      = var.version != "" ? var.version : formatdate("YYYYMMDDhhmm", timestamp())
   arm          = var.arch == "aarch64"
-  requirements = var.requirements != "" ? var.requirements : "${path.root}/../environment/${var.gpu ? "requirements-gpu" : "requirements"}.txt"
+  requirements = abspath(var.requirements != "" ? var.requirements : "${path.root}/../environment/${var.gpu ? "requirements-gpu" : "requirements"}.txt")
   wheels       = "${var.wheels}/${var.arch}"
   max_mib      = var.max_mib != 0 ? var.max_mib : (var.gpu ? 4500 : 2500)
   name         = "${var.family}-${local.version}-${var.arch}"
