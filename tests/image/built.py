@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -67,9 +68,17 @@ def run_build(home: Path) -> Path:
     """`daskfleet image build --provider local`, with packer's output on failure."""
     environment = {**os.environ, "DASKFLEET_HOME": str(home)}
     command = [sys.executable, "-m", "daskfleet", "image", "build", "--provider", "local", "--json"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=BUILD_SECONDS)
-    assert done.returncode == 0, f"{' '.join(command)}: {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-8000:]}"
-    built = json.loads(done.stdout)
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=BUILD_SECONDS)
+        except BaseException:
+            process.send_signal(signal.SIGINT)  # It waits for packer to remove its machine; killed, it would not.
+            process.wait()
+            raise
+    assert process.returncode == 0, f"{' '.join(command)}: {process.returncode}\n{out[-4000:]}\n{err[-8000:]}"
+    built = json.loads(out)
     folder = find_built(home)
     assert folder is not None, built
     return folder

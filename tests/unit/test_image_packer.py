@@ -139,6 +139,17 @@ def test_a_failure_is_told_by_the_last_lines_the_remedy_and_the_log():
     assert "line 29\n" not in text
     assert text.count("AWS_PROFILE") == 1
     assert text.endswith("/the.log")
+    assert "console" not in text
+
+
+def test_a_machine_that_did_not_come_up_is_told_by_its_console():
+    console = "\x1b[2J\x1b[0mSeaBIOS\r\n" + "[  OK  ] Started\n" * 50 + "Kernel panic - not syncing: no root\r\n\n"
+    text = explain_failure("==> qemu.daskfleet: Timeout waiting for SSH.\n", "/the.log", console)
+    assert "The machine's console ends with:\n  [  OK  ] Started\n" in text
+    assert "  Kernel panic - not syncing: no root\n" in text
+    assert "SeaBIOS" not in text
+    assert "\x1b" not in text
+    assert "cloud-init and sshd" in text
 
 
 # Settings

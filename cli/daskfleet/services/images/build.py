@@ -165,8 +165,16 @@ def _run_packer(command: list[str], workspace: Workspace, progress: Progress) ->
 
     code, output = run_logged(program, tell, wait)
     if code != 0:
-        raise FleetError(explain_failure(output, str(workspace.log)))
+        raise FleetError(explain_failure(output, str(workspace.log), _read_console(workspace)))
     return output
+
+
+def _read_console(workspace: Workspace) -> str:
+    """What the machine of a build on this computer has written on its console."""
+    try:
+        return (workspace.seed / "console.txt").read_text(errors="replace")
+    except FileNotFoundError:
+        return ""
 
 
 def _finish(request: BuildRequest, arch: str, workspace: Workspace, output: str, seconds: float) -> Built:

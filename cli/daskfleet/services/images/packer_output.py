@@ -14,6 +14,8 @@ _SMALL = (
 """Steps that tell a person nothing; they are in the log."""
 _PATH = re.compile(r"(?:/[^\s/:]+)+/([^\s/:]+)")
 _ARTIFACT = re.compile(r"^--> (?:[\w.-]+\.)?daskfleet: (?P<text>.+)$")
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1bc|[^\S\n]*\r")
+"""What only a terminal understands."""
 _AMI = re.compile(r"\bami-[0-9a-f]+\b")
 
 HINTS = (
@@ -76,9 +78,22 @@ def find_image_id(provider: str, artifacts: list[str]) -> str | None:
     return (match[1] if match.groups() else match[0]) if match else None
 
 
-def explain_failure(output: str, log: str) -> str:
-    """The error for a person: the last lines, what to do where that is known, and where everything is."""
-    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
-    told = "\n".join(f"  {line}" for line in lines[-LAST_LINES:]) or "  (it said nothing)"
+def explain_failure(output: str, log: str, console: str = "") -> str:
+    """The error for a person: the last lines, what to do where that is known, and where everything is.
+
+    Args:
+        output: what packer printed.
+        log: where all of it is.
+        console: what the machine itself wrote on its console, where that is known.
+    """
     remedy = "".join(f"\n{hint}" for hint in dict.fromkeys(hint for mark, hint in HINTS if mark in output))
-    return f"packer could not build the image; it ends with:\n{told}{remedy}\nEverything that it said is in {log}"
+    machine = f"\nThe machine's console ends with:\n{_last_lines(_ESCAPES.sub('', console))}" if console.strip() else ""
+    return (
+        f"packer could not build the image; it ends with:\n{_last_lines(output)}{machine}{remedy}\n"
+        f"Everything that it said is in {log}"
+    )
+
+
+def _last_lines(text: str) -> str:
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    return "\n".join(f"  {line}" for line in lines[-LAST_LINES:]) or "  (it said nothing)"
