@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -77,7 +78,10 @@ def measure(workspace: Workspace, rounds: int) -> Figure:
         scheduler = cloud.boot_container("scheduler", cloud.scheduler_document(), SCHEDULER_ADDRESS)
         scheduler.await_console("phase: registered", timeout=90)
         cloud.network.popen_inside(
-            [sys.executable, "-m", "http.server", str(INDEX_PORT), "--directory", str(wheels)], env=dict(os.environ)
+            [sys.executable, "-m", "http.server", str(INDEX_PORT), "--directory", str(wheels)],
+            env=dict(os.environ),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         found: dict[str, list[dict[str, Any]]] = {BAKED: [], PEER: []}
         subjects = {
