@@ -97,6 +97,10 @@ def measure(workspace: Workspace, rounds: int) -> Figure:
         "measured": "from the start of the virtual machine until the scheduler knows its worker",
         "packages": f"the peer installs {PACKAGES} from an index on the same computer",
         "phases of a daskfleet node, seconds from the kernel's start": _describe_phases(found[BAKED]),
+        "memory of an idle node": ", ".join(
+            f"{name} {statistics.median(each['used'] for each in samples) / 2**20:.0f} MiB"
+            for name, samples in found.items()
+        ),
         "size of the image": f"{image.disk.stat().st_blocks * 512 / 2**20:.0f} MiB on disk",
         "size of the base image": f"{base.stat().st_blocks * 512 / 2**20:.0f} MiB on disk",
     }
