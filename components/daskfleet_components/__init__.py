@@ -1,1 +1,1 @@
-"""What exists in a cloud: Pulumi component resources. None is released yet."""
+"""Pulumi component resources that make a Dask fleet in a cloud: one package for each cloud."""

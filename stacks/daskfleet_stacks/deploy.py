@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pulumi
 
-from daskfleet_stacks.spec import SpecError, parse_fleet_spec
+from daskfleet_stacks.spec import AwsFleetSpec, SpecError, parse_fleet_spec
+from daskfleet_stacks.versions import read_own_versions
 
 CONFIG_KEY = "fleet"
 """The spec sits under the stack's configuration key `daskfleet:fleet`."""
@@ -23,6 +24,11 @@ def deploy() -> None:
         spec = parse_fleet_spec(data, "daskfleet:fleet")
     except SpecError as error:
         raise pulumi.RunError(f"the fleet spec in the stack's configuration is not valid:\n{error}") from None
+    if isinstance(spec, AwsFleetSpec):
+        from daskfleet_stacks.aws import deploy_aws
+
+        deploy_aws(spec, read_own_versions())
+        return
     raise pulumi.RunError(
         f"provider '{spec.provider}' is made of processes on this machine, not of a stack's resources; "
         "run `daskfleet up FILE` for it."

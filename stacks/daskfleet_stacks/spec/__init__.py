@@ -1,5 +1,6 @@
 """The fleet spec: what a `fleet.yaml` may say, for every provider."""
 
+from daskfleet_stacks.spec.aws import AwsFleetSpec
 from daskfleet_stacks.spec.base import FleetSpec
 from daskfleet_stacks.spec.local import LocalFleetSpec
 from daskfleet_stacks.spec.problems import Problem, SpecError
@@ -7,6 +8,7 @@ from daskfleet_stacks.spec.read import parse_fleet_spec, parse_fleet_yaml
 from daskfleet_stacks.spec.schema import build_json_schema
 
 __all__ = [
+    "AwsFleetSpec",
     "FleetSpec",
     "LocalFleetSpec",
     "Problem",

@@ -68,14 +68,24 @@ def _kind(value: Any) -> str:
 
 def check_count(value: Any) -> int | Literal["auto"]:
     """Validate a number of workers."""
+    _refuse_autoscaling(value)
+    if value == "auto" and isinstance(value, str):
+        return "auto"
+    return _check_int(value, 0, MAX_WORKERS, "a number of workers", "or 'auto'")
+
+
+def check_instances(value: Any) -> int:
+    """Validate a number of machines."""
+    _refuse_autoscaling(value)
+    return _check_int(value, 0, MAX_WORKERS, "a number of instances")
+
+
+def _refuse_autoscaling(value: Any) -> None:
     if isinstance(value, dict) and set(value) <= {"min", "max"}:
         raise refuse(
             "autoscaled counts are not available yet",
             "give a number, or call Fleet.adapt(minimum=…, maximum=…) from Python",
         )
-    if value == "auto" and isinstance(value, str):
-        return "auto"
-    return _check_int(value, 0, MAX_WORKERS, "a number of workers", "or 'auto'")
 
 
 def check_threads(value: Any) -> int | Literal["auto"]:
@@ -92,18 +102,17 @@ def check_port(value: Any) -> int | Literal["auto"]:
     return _check_int(value, 1024, 65535, "a port", "or 'auto'")
 
 
-def _check_int(value: Any, low: int, high: int, what: str, other: str) -> int:
+def _check_int(value: Any, low: int, high: int, what: str, other: str = "") -> int:
+    remedy = f"give a whole number from {low} to {high}{', ' if other else ''}{other}"
     if isinstance(value, bool) or not isinstance(value, int):
         raise refuse(
             f"{what} is a whole number, not {_kind(value) if not isinstance(value, float) else 'a fraction'}"
             if not isinstance(value, str)
             else f"{what} is a whole number, not text",
-            f"give a whole number from {low} to {high}, {other}",
+            remedy,
         )
     if not low <= value <= high:
-        raise refuse(
-            f"{what} is at least {low} and at most {high}", f"give a whole number from {low} to {high}, {other}"
-        )
+        raise refuse(f"{what} is at least {low} and at most {high}", remedy)
     return value
 
 
@@ -185,6 +194,11 @@ Count = Annotated[
     int | Literal["auto"],
     BeforeValidator(check_count),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0, "maximum": MAX_WORKERS}, _AUTO]}),
+]
+Instances = Annotated[
+    int,
+    BeforeValidator(check_instances),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MAX_WORKERS}),
 ]
 Threads = Annotated[
     int | Literal["auto"],

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from daskfleet_stacks.spec.base import FleetSpec, SpecModel
 from daskfleet_stacks.spec.fields import Count, Memory, Name, Port, Resources, Threads
+from daskfleet_stacks.spec.groups import find_group_conflicts
 from daskfleet_stacks.spec.problems import Path, Problem
 
 _LATER = "is not available yet; leave it out"
@@ -64,7 +65,12 @@ class LocalFleetSpec(FleetSpec):
     @classmethod
     def find_conflicts(cls, data: Mapping[str, Any]) -> list[Problem]:
         """Ports that are the same, and worker groups that cannot be beside each other."""
-        return [*_find_port_conflicts(data.get("scheduler")), *_find_group_conflicts(data.get("workers"))]
+        groups = data.get("workers")
+        return [
+            *_find_port_conflicts(data.get("scheduler")),
+            *find_group_conflicts(groups),
+            *_find_auto_conflicts(groups),
+        ]
 
 
 def _find_port_conflicts(scheduler: Any) -> list[Problem]:
@@ -77,22 +83,12 @@ def _find_port_conflicts(scheduler: Any) -> list[Problem]:
     return [Problem(path, "the scheduler and its dashboard cannot share a port", "give them two", port, True)]
 
 
-def _find_group_conflicts(groups: Any) -> list[Problem]:
-    if not isinstance(groups, list | tuple):
+def _find_auto_conflicts(groups: Any) -> list[Problem]:
+    if not isinstance(groups, list | tuple) or len(groups) < 2:
         return []
-    problems = []
-    seen: list[object] = []
-    for index, group in enumerate(groups):
-        if not isinstance(group, Mapping):
-            continue
-        name = group.get("name")
-        path: Path = ("workers", index, "name")
-        if name is not None and name in seen:
-            problems.append(Problem(path, "another group has this name", "give each group its own", name, True))
-        seen.append(name)
-        if name == "scheduler":
-            problems.append(Problem(path, "this is the name of the scheduler's own node", "choose another", name, True))
-        if len(groups) > 1 and group.get("count", "auto") == "auto":
-            reason = "with more than one group, 'auto' does not say which of them fills the machine"
-            problems.append(Problem(("workers", index, "count"), reason, "give a number", "auto", True))
-    return problems
+    reason = "with more than one group, 'auto' does not say which of them fills the machine"
+    return [
+        Problem(("workers", index, "count"), reason, "give a number", "auto", True)
+        for index, group in enumerate(groups)
+        if isinstance(group, Mapping) and group.get("count", "auto") == "auto"
+    ]

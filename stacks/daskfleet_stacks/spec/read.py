@@ -10,15 +10,16 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from daskfleet_stacks.spec.aws import AwsFleetSpec
 from daskfleet_stacks.spec.base import FleetSpec
 from daskfleet_stacks.spec.local import LocalFleetSpec
 from daskfleet_stacks.spec.problems import Path, Problem, SpecError, find_nearest, render_path, render_value
 from daskfleet_stacks.spec.yaml_lines import LinedDocument, YamlProblem, load_yaml
 
-PROVIDERS: Mapping[str, type[FleetSpec]] = {"local": LocalFleetSpec}
+PROVIDERS: Mapping[str, type[FleetSpec]] = {"local": LocalFleetSpec, "aws": AwsFleetSpec}
 """The spec of each provider that this version has. A new provider joins with one entry."""
 
-PLANNED_PROVIDERS = ("ssh", "aws", "gcp", "azure")
+PLANNED_PROVIDERS = ("ssh", "gcp", "azure")
 
 
 def parse_fleet_yaml(text: str, source: str | None = None) -> FleetSpec:
