@@ -61,14 +61,14 @@ runcmd:
 
 def measure(workspace: Workspace, rounds: int) -> Figure:
     """One worker at a time; the scheduler, in a container, is there before."""
+    from harness import find_cache
     from image.built import build_image
     from image.fleet import SCHEDULER_ADDRESS, open_cloud
     from machines.requirements import VIRTUAL_TOOLS, find_missing
 
     if missing := find_missing(*VIRTUAL_TOOLS, "packer", "mmdebstrap"):
         raise BenchmarkFailed(f"machines need {', '.join(missing)}")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "daskfleet-tests"
-    image = build_image(cache)
+    image = build_image(find_cache())
     images = image.disk.parents[2]
     base = next(images.glob(".base/*.qcow2"))
     wheels = next(images.glob(".wheels/*/kept"))

@@ -6,19 +6,32 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import CommandLine, make_command_line
+from harness import CommandLine, find_cache, make_command_line
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
 
 STRICT = os.environ.get("DASKFLEET_STRICT") == "1"
 """In continuous integration nothing may skip: what is missing there is a failure."""
+
+FIRST_ENGINE_SECONDS = 30 * 60
+"""For whichever test comes first: it builds the Pulumi engine."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # Where a shell started this in the background, Ctrl-C is ignored, and would be by every command under test.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "slow: takes more than ten seconds")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "engine" in getattr(item, "fixturenames", ()) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(FIRST_ENGINE_SECONDS))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -28,6 +41,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.outcome = "failed"
         report.longrepr = f"skipped in a strict run: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """A real Pulumi engine, for programs that need no account."""
+    from engine.engine import require_engine
+
+    return require_engine(find_cache())
 
 
 @pytest.fixture

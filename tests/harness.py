@@ -22,6 +22,11 @@ from daskfleet.providers.local.processes import MARK
 CONNECTION_VARIABLES = ("DASK_", "DASKFLEET_")
 
 
+def find_cache() -> Path:
+    """Where tests keep what takes long to make."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "daskfleet-tests"
+
+
 def await_true(condition: Callable[[], Any], what: str, timeout: float = 30.0) -> Any:
     """Wait until `condition` holds and return its value; fail, naming `what`, when it does not in time."""
     deadline = time.monotonic() + timeout

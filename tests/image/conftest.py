@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from harness import find_cache
 from image.built import BuiltImage, build_image
 from image.fleet import Cloud, open_cloud
 from machines import require_machines
@@ -27,8 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def image() -> BuiltImage:
     """The image for this checkout's `images/`."""
     require_machines(*CONTAINER_TOOLS, *VIRTUAL_TOOLS, "packer", "mmdebstrap", "qemu-img", "mount")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return build_image(cache / "daskfleet-tests")
+    return build_image(find_cache())
 
 
 @pytest.fixture

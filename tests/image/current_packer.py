@@ -1,6 +1,6 @@
 """Current packer and its plugins, built from their Go modules and kept.
 
-Neither Debian nor Python's packages hold them. Each program is built as its release was: its module, whose checksum
+Each program is built as its release was: its module, whose checksum
 stands here, is the main module, with the dependencies, replacements and checksums of its own `go.mod` and `go.sum`.
 (`go install` could not: it refuses a module with replacements.)
 
@@ -9,16 +9,13 @@ A first build takes some ten minutes and, until it is done, 8 GB for the modules
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import re
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+from go_programs import keep_programs, render_go_environment, require_go, run
 
 
 @dataclass(frozen=True)
@@ -52,9 +49,6 @@ PLUGINS = (
 GO_LEAST = (1, 25, 10)
 """What the newest of the modules asks for."""
 
-BUILD_SECONDS = 30 * 60
-"""For one program, on a machine with other work."""
-
 
 @dataclass(frozen=True)
 class CurrentPacker:
@@ -82,44 +76,16 @@ def require_current_packer(cache: Path) -> CurrentPacker:
 
     Skips the test, with the reason, where Go is missing or too old.
     """
-    home = cache / "-".join(f"{Path(program.source).name}-{program.version}" for program in (PACKER, *PLUGINS))
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "packer.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        partial = home.with_name(f"{home.name}.partial")
-        for other in cache.glob("packer-*"):
-            if other not in (home, partial):
-                shutil.rmtree(other)
-        if not home.is_dir():
-            require_go()
-            build_all(partial)
-            partial.rename(home)
-    return CurrentPacker(home)
-
-
-def require_go() -> None:
-    least = ".".join(map(str, GO_LEAST))
-    if shutil.which("go") is None:
-        pytest.skip(f"go is not installed; {least} or newer builds current packer and its plugins")
-    told = run("go", "env", "GOVERSION", environment={**os.environ, "GOTOOLCHAIN": "local"}).strip()
-    version = re.match(r"go(\d+)\.(\d+)(?:\.(\d+))?", told)  # A version of its own, as `devel`, is somebody's newest.
-    if version and tuple(int(number or 0) for number in version.groups()) < GO_LEAST:
-        pytest.skip(f"{told} is too old to build current packer and its plugins; install {least} or newer")
+    name = "-".join(f"{Path(program.source).name}-{program.version}" for program in (PACKER, *PLUGINS))
+    return CurrentPacker(keep_programs(cache, PACKER.name, name, build_all))
 
 
 def build_all(partial: Path) -> None:
     """Everything into a folder, which can be renamed; what an interrupted build has left there shortens this one."""
+    require_go(GO_LEAST, "current packer and its plugins")
     work = partial / "go"
     work.mkdir(parents=True, exist_ok=True)
-    environment = {
-        **os.environ,
-        "CGO_ENABLED": "0",
-        "GOCACHE": str(work / "cache"),
-        "GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -buildvcs=false -modcacherw".strip(),
-        "GOMODCACHE": str(work / "modules"),
-        "GOTOOLCHAIN": "local",
-        "GOWORK": "off",
-    }
+    environment = render_go_environment(work)
     build(PACKER, work, environment).replace(partial / "packer")
     packer = CurrentPacker(partial)
     for plugin in PLUGINS:
@@ -142,13 +108,3 @@ def build(program: Program, work: Path, environment: dict[str, str]) -> Path:
     options = f"-s -w -X {program.module}/version.VersionPrerelease="
     run("go", "build", "-trimpath", "-ldflags", options, "-o", binary, ".", environment=environment, folder=sources)
     return binary
-
-
-def run(*command: str | Path, environment: dict[str, str], folder: Path | None = None) -> str:
-    """What it writes to its standard output; what else it writes, where it fails."""
-    done = subprocess.run(
-        command, env=environment, cwd=folder, capture_output=True, text=True, check=False, timeout=BUILD_SECONDS
-    )
-    said = f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
-    assert done.returncode == 0, f"{' '.join(map(str, command))}: {done.returncode}\n{said}"
-    return done.stdout

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import find_cache
 from image.built import SOURCES
 from image.current_packer import CurrentPacker, require_current_packer
 
@@ -34,8 +35,7 @@ def seed(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def current_packer() -> CurrentPacker:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return require_current_packer(cache / "daskfleet-tests")
+    return require_current_packer(find_cache())
 
 
 def validate(
