@@ -40,9 +40,10 @@ class Access:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
-    mode: Literal["local", "direct"]
+    mode: Literal["local", "direct", "private"]
     """`local`: the fleet is on this machine, reached through the loopback interface. `direct`: the scheduler's address
-    is reached as it is, from a machine whose network leads there."""
+    is reached as it is, from the networks that the fleet lets in. `private`: the fleet lets nobody in; whoever looks
+    after its network may."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from daskfleet_images.node.document import AwsSecret, SchedulerDocument, WorkersDocument
+from daskfleet_images.node.document import AwsLogs, AwsSecret, SchedulerDocument, WorkersDocument
 from daskfleet_images.node.user_data import render_user_data
 
 SCRATCH = Path("/var/lib/daskfleet/scratch")
@@ -32,6 +32,7 @@ def render_workers(
     threads: int | None,
     memory_limit: int | None,
     resources: Mapping[str, float],
+    spot: bool,
 ) -> str:
     """User-data of each machine of a worker group, in base64 as launch templates want it.
 
@@ -39,6 +40,7 @@ def render_workers(
         workers: how many each machine runs, or `per-gpu`.
         threads: of each; `None` shares the machine's cores.
         memory_limit: bytes of each; `None` shares the machine's memory.
+        spot: whether AWS may take the machine away, and gives notice of it.
     """
     document = WorkersDocument(
         **_common(fleet, address, secret, region, log_group),
@@ -49,6 +51,7 @@ def render_workers(
         resources=dict(resources),
         local_directory=SCRATCH,
         retire_on_stop=True,
+        watch="aws-interruptions" if spot else None,
     )
     return base64.b64encode(render_user_data(document).encode()).decode()
 
@@ -58,5 +61,6 @@ def _common(fleet: str, address: str, secret: str, region: str, log_group: str) 
         "fleet": fleet,
         "scheduler_address": address,
         "tls": AwsSecret(secret=secret, region=region),
+        "logs": AwsLogs(group=log_group, region=region),
         "marks_file": MARKS,
     }

@@ -20,7 +20,9 @@ class InstanceKind:
 
 
 @dataclass(frozen=True)
-class _Facts:
+class TypeFacts:
+    """What AWS tells of one type."""
+
     name: str
     architectures: frozenset[str]
     gpus: int
@@ -35,7 +37,7 @@ def describe_kind(instance_types: list[str], opts: pulumi.InvokeOptions) -> Inst
     return combine([_ask(each, opts) for each in instance_types])
 
 
-def combine(facts: list[_Facts]) -> InstanceKind:
+def combine(facts: list[TypeFacts]) -> InstanceKind:
     """What the types have in common. Pure.
 
     Raises:
@@ -57,8 +59,8 @@ def combine(facts: list[_Facts]) -> InstanceKind:
     return InstanceKind("x86_64" if "x86_64" in common else "aarch64", min(each.gpus for each in facts))
 
 
-def _ask(instance_type: str, opts: pulumi.InvokeOptions) -> _Facts:
+def _ask(instance_type: str, opts: pulumi.InvokeOptions) -> TypeFacts:
     told = aws.ec2.get_instance_type(instance_type=instance_type, opts=opts)
     gpus = sum(each.count for each in told.gpuses or [] if each.manufacturer.lower() == "nvidia")
     known = {ARCHITECTURES[each] for each in told.supported_architectures if each in ARCHITECTURES}
-    return _Facts(instance_type, frozenset(known), gpus)
+    return TypeFacts(instance_type, frozenset(known), gpus)

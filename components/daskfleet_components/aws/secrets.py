@@ -129,4 +129,4 @@ def store_secret(
         secret_string=value,
         opts=pulumi.ResourceOptions(parent=parent, additional_secret_outputs=["secret_string"]),
     )
-    return version.arn
+    return version.secret_arn

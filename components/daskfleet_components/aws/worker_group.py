@@ -131,6 +131,7 @@ class WorkerGroup(pulumi.ComponentResource):
                 threads=args.get("threads"),
                 memory_limit=args.get("memory_limit"),
                 resources=args.get("resources", {}),
+                spot=args.get("spot", "never") != "never",
             )
         )
         return aws.ec2.LaunchTemplate(
