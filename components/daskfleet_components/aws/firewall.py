@@ -29,7 +29,7 @@ class FirewallArgs(TypedDict):
     """Tags besides the fleet's own."""
 
 
-class Firewall(pulumi.ComponentResource):
+class AwsFirewall(pulumi.ComponentResource):
     """Two security groups, the scheduler's and the workers'.
 
     Their members reach one another's Dask ports, nobody else does.
@@ -41,7 +41,7 @@ class Firewall(pulumi.ComponentResource):
     """Security group of the workers' machines."""
 
     def __init__(self, name: str, args: FirewallArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("daskfleet:index:Firewall", name, {}, opts)
+        super().__init__("daskfleet:index:AwsFirewall", name, {}, opts)
         self._name = name
         self._args = args
         scheduler = self._make_group("scheduler")

@@ -8,17 +8,17 @@ import pulumi
 import pulumi_aws as aws
 
 from daskfleet_components.aws.addresses import is_public
-from daskfleet_components.aws.firewall import SCHEDULER_PORT, Firewall
-from daskfleet_components.aws.identity import Identity
-from daskfleet_components.aws.image import Image, ImageArgs
+from daskfleet_components.aws.firewall import SCHEDULER_PORT, AwsFirewall
+from daskfleet_components.aws.identity import AwsIdentity
+from daskfleet_components.aws.image import AwsImage, ImageArgs
 from daskfleet_components.aws.instance_types import InstanceKind, describe_kind
-from daskfleet_components.aws.logs import Logs
-from daskfleet_components.aws.network import Network, NetworkArgs
+from daskfleet_components.aws.logs import AwsLogs
+from daskfleet_components.aws.network import AwsNetwork, NetworkArgs
 from daskfleet_components.aws.scheduler import DEFAULT_VOLUME_GIB as SCHEDULER_VOLUME_GIB
-from daskfleet_components.aws.scheduler import Scheduler
-from daskfleet_components.aws.secrets import Secrets, store_secret
+from daskfleet_components.aws.scheduler import AwsScheduler
+from daskfleet_components.aws.secrets import AwsSecrets, store_secret
 from daskfleet_components.aws.worker_group import DEFAULT_VOLUME_GIB as WORKER_VOLUME_GIB
-from daskfleet_components.aws.worker_group import WorkerGroup
+from daskfleet_components.aws.worker_group import AwsWorkerGroup
 
 DASHBOARD_URL = "http://127.0.0.1:8787/status"
 """As seen from the scheduler's machine: the dashboard asks nobody who they are, and listens there only."""
@@ -26,7 +26,7 @@ DASHBOARD_URL = "http://127.0.0.1:8787/status"
 ACCESS_MODES = ("private", "direct")
 
 
-class FleetGroupArgs(TypedDict):
+class AwsFleetGroupArgs(TypedDict):
     """One worker group of a fleet."""
 
     name: str
@@ -47,7 +47,7 @@ class FleetGroupArgs(TypedDict):
     """Size of each machine's disk in GiB."""
 
 
-class FleetNetworkArgs(TypedDict):
+class AwsFleetNetworkArgs(TypedDict):
     """The network of a fleet: of its own, or one that exists."""
 
     cidr: NotRequired[str]
@@ -62,7 +62,7 @@ class FleetNetworkArgs(TypedDict):
     """Its subnets for the machines."""
 
 
-class FleetImageArgs(TypedDict):
+class AwsFleetImageArgs(TypedDict):
     """Which image the machines boot."""
 
     id: NotRequired[str]
@@ -84,18 +84,18 @@ class FleetArgs(TypedDict):
     """Name of the fleet: lower-case letters, digits and hyphens."""
     scheduler_instance_type: str
     """Instance type of the scheduler."""
-    groups: list[FleetGroupArgs]
+    groups: list[AwsFleetGroupArgs]
     """The worker groups."""
     scheduler_volume_gib: NotRequired[int]
     """Size of the scheduler's disk in GiB."""
-    network: NotRequired[FleetNetworkArgs]
+    network: NotRequired[AwsFleetNetworkArgs]
     """The network."""
     access: NotRequired[str]
     """Who reaches the scheduler from outside of the fleet: `private`, the default, nobody; `direct`, clients of
     `allowed_cidrs`."""
     allowed_cidrs: NotRequired[list[str]]
     """IPv4 networks that may reach the scheduler. Where one is public, the scheduler gets a public address."""
-    image: NotRequired[FleetImageArgs]
+    image: NotRequired[AwsFleetImageArgs]
     """The image."""
     versions: NotRequired[dict[str, str]]
     """What an image of a family must hold, by `python`, `dask`, `distributed` and `cloudpickle`."""
@@ -107,7 +107,7 @@ class FleetArgs(TypedDict):
     """Tags of everything, besides the fleet's own."""
 
 
-class Fleet(pulumi.ComponentResource):
+class AwsFleet(pulumi.ComponentResource):
     """A Dask scheduler and its worker groups in AWS, with everything that they need, and what a client needs."""
 
     scheduler_address: pulumi.Output[str]
@@ -138,7 +138,7 @@ class Fleet(pulumi.ComponentResource):
     """Workers on each machine, by group."""
 
     def __init__(self, name: str, args: FleetArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("daskfleet:index:Fleet", name, {}, opts)
+        super().__init__("daskfleet:index:AwsFleet", name, {}, opts)
         self._name = name
         self._args = args
         fleet, tags = args["fleet"], args.get("tags", {})
@@ -160,8 +160,8 @@ class Fleet(pulumi.ComponentResource):
             "public_scheduler": public,
             **args.get("network", {}),
         }
-        network = Network(f"{name}-network", network_args, opts=child)
-        firewall = Firewall(
+        network = AwsNetwork(f"{name}-network", network_args, opts=child)
+        firewall = AwsFirewall(
             f"{name}-firewall",
             {
                 "fleet": fleet,
@@ -171,9 +171,9 @@ class Fleet(pulumi.ComponentResource):
             },
             opts=child,
         )
-        logs = Logs(f"{name}-logs", {"fleet": fleet, "tags": tags}, opts=child)
-        secrets = Secrets(f"{name}-secrets", {"fleet": fleet, "tags": tags}, opts=child)
-        identity = Identity(
+        logs = AwsLogs(f"{name}-logs", {"fleet": fleet, "tags": tags}, opts=child)
+        secrets = AwsSecrets(f"{name}-secrets", {"fleet": fleet, "tags": tags}, opts=child)
+        identity = AwsIdentity(
             f"{name}-identity",
             {
                 "fleet": fleet,
@@ -188,7 +188,7 @@ class Fleet(pulumi.ComponentResource):
         )
         image = images[_image_key(scheduler_kind)]
         booted = pulumi.ResourceOptions(parent=self, depends_on=network.egress)
-        scheduler = Scheduler(
+        scheduler = AwsScheduler(
             f"{name}-scheduler",
             {
                 "fleet": fleet,
@@ -210,7 +210,7 @@ class Fleet(pulumi.ComponentResource):
         groups = {}
         for group in args["groups"]:
             kind = kinds[group["name"]]
-            groups[group["name"]] = WorkerGroup(
+            groups[group["name"]] = AwsWorkerGroup(
                 f"{name}-{group['name']}",
                 {
                     "fleet": fleet,
@@ -308,9 +308,9 @@ class Fleet(pulumi.ComponentResource):
             "groups": groups,
         }
 
-    def _choose_images(self, kinds: Iterable[InstanceKind]) -> dict[tuple[str, bool], Image]:
+    def _choose_images(self, kinds: Iterable[InstanceKind]) -> dict[tuple[str, bool], AwsImage]:
         """An image for each kind of machine, all of the same versions."""
-        images: dict[tuple[str, bool], Image] = {}
+        images: dict[tuple[str, bool], AwsImage] = {}
         for kind in kinds:
             key = _image_key(kind)
             if key in images:
@@ -322,7 +322,7 @@ class Fleet(pulumi.ComponentResource):
                 "versions": self._args.get("versions", {}),
             }
             name = f"{self._name}-image-{kind.architecture}{'-gpu' if kind.gpus else ''}"
-            images[key] = Image(name, wanted, opts=pulumi.ResourceOptions(parent=self))
+            images[key] = AwsImage(name, wanted, opts=pulumi.ResourceOptions(parent=self))
         check_same_versions([image.facts for image in images.values()])
         return images
 

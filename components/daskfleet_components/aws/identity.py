@@ -32,7 +32,7 @@ class IdentityArgs(TypedDict):
     """Tags besides the fleet's own."""
 
 
-class Identity(pulumi.ComponentResource):
+class AwsIdentity(pulumi.ComponentResource):
     """Two roles with their instance profiles, under the path `/daskfleet/<fleet>/`."""
 
     scheduler_profile: pulumi.Output[str]
@@ -41,7 +41,7 @@ class Identity(pulumi.ComponentResource):
     """Name of the instance profile of the workers' machines."""
 
     def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("daskfleet:index:Identity", name, {}, opts)
+        super().__init__("daskfleet:index:AwsIdentity", name, {}, opts)
         self._name = name
         self._args = args
         fleet = args["fleet"]

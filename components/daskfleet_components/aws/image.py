@@ -37,7 +37,7 @@ class ImageArgs(TypedDict):
     the minor version counts."""
 
 
-class Image(pulumi.ComponentResource):
+class AwsImage(pulumi.ComponentResource):
     """A machine image of daskfleet, with what it holds. Nothing is made."""
 
     image_id: pulumi.Output[str]
@@ -48,7 +48,7 @@ class Image(pulumi.ComponentResource):
     """Versions of `python`, `dask`, `distributed` and `cloudpickle` in it."""
 
     def __init__(self, name: str, args: ImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("daskfleet:index:Image", name, {}, opts)
+        super().__init__("daskfleet:index:AwsImage", name, {}, opts)
         found = _find(args, pulumi.InvokeOptions(parent=self))
         self.facts = check_image(found, args)
         """Its versions, known in the program."""

@@ -21,7 +21,7 @@ class LogsArgs(TypedDict):
     """Tags besides the fleet's own."""
 
 
-class Logs(pulumi.ComponentResource):
+class AwsLogs(pulumi.ComponentResource):
     """The fleet's log group in CloudWatch; each machine has a stream in it, `scheduler/HOST` or `GROUP/HOST`."""
 
     group_name: pulumi.Output[str]
@@ -30,7 +30,7 @@ class Logs(pulumi.ComponentResource):
     """ARN of the log group."""
 
     def __init__(self, name: str, args: LogsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("daskfleet:index:Logs", name, {}, opts)
+        super().__init__("daskfleet:index:AwsLogs", name, {}, opts)
         group = aws.cloudwatch.LogGroup(
             name,
             name_prefix=f"/daskfleet/{args['fleet']}/",

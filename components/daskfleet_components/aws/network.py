@@ -39,7 +39,7 @@ class NetworkArgs(TypedDict):
     """Tags besides the fleet's own."""
 
 
-class Network(pulumi.ComponentResource):
+class AwsNetwork(pulumi.ComponentResource):
     """A VPC over some zones with private subnets, one NAT gateway and an endpoint for S3; or a VPC that exists."""
 
     vpc_id: pulumi.Output[str]
@@ -50,7 +50,7 @@ class Network(pulumi.ComponentResource):
     """Subnet for the scheduler."""
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("daskfleet:index:Network", name, {}, opts)
+        super().__init__("daskfleet:index:AwsNetwork", name, {}, opts)
         self._name = name
         self._tags = build_tags(args["fleet"], "network", extra=args.get("tags"))
         self.egress: list[pulumi.Resource] = []

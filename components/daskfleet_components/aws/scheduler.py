@@ -43,7 +43,7 @@ class SchedulerArgs(TypedDict):
     """Tags besides the fleet's own."""
 
 
-class Scheduler(pulumi.ComponentResource):
+class AwsScheduler(pulumi.ComponentResource):
     """A machine that runs the scheduler.
 
     Its address belongs to a network interface of its own, so that it stays when the machine is replaced. EC2 recovers
@@ -60,7 +60,7 @@ class Scheduler(pulumi.ComponentResource):
     """Address for workers: `tls://host:8786`."""
 
     def __init__(self, name: str, args: SchedulerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("daskfleet:index:Scheduler", name, {}, opts)
+        super().__init__("daskfleet:index:AwsScheduler", name, {}, opts)
         fleet = args["fleet"]
         tags = build_tags(fleet, "scheduler", extra=args.get("tags"))
         child = pulumi.ResourceOptions(parent=self)

@@ -23,7 +23,7 @@ class SecretsArgs(TypedDict):
     """Tags besides the fleet's own."""
 
 
-class Secrets(pulumi.ComponentResource):
+class AwsSecrets(pulumi.ComponentResource):
     """The fleet's authority and certificates; the scheduler's and the workers' in AWS Secrets Manager, one secret each.
 
     The authority's key is in the stack's state only, encrypted.
@@ -41,7 +41,7 @@ class Secrets(pulumi.ComponentResource):
     """The secret that the workers read."""
 
     def __init__(self, name: str, args: SecretsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("daskfleet:index:Secrets", name, {}, opts)
+        super().__init__("daskfleet:index:AwsSecrets", name, {}, opts)
         self._name = name
         self._args = args
         key = self._make_key("ca")

@@ -61,7 +61,7 @@ class WorkerGroupArgs(TypedDict):
     """Tags besides the fleet's own."""
 
 
-class WorkerGroup(pulumi.ComponentResource):
+class AwsWorkerGroup(pulumi.ComponentResource):
     """A launch template and an Auto Scaling group of machines that run workers.
 
     The group owns the number of its machines: updates of the stack leave it as it is.
@@ -73,7 +73,7 @@ class WorkerGroup(pulumi.ComponentResource):
     """Workers that each machine runs at least."""
 
     def __init__(self, name: str, args: WorkerGroupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("daskfleet:index:WorkerGroup", name, {}, opts)
+        super().__init__("daskfleet:index:AwsWorkerGroup", name, {}, opts)
         spot = args.get("spot", "never")
         if spot not in SPOTS:
             raise pulumi.RunError(f"{name}: spot: {spot!r} is none; give one of {', '.join(SPOTS)}.")
