@@ -9,7 +9,7 @@ library: importing pydantic's machinery would double the time of `daskfleet conn
 """
 
 import json
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar, Literal
 
 
@@ -32,6 +32,8 @@ class ConnectionSecurity:
     """The client's certificate."""
     tls_client_key: str = field(repr=False)
     """The client's private key."""
+    ssh_key: str = field(default="", repr=False)
+    """Private key of `access.user`, where access is by SSH and the fleet has a key of its own."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,14 @@ class Access:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
-    mode: Literal["local", "direct", "private"]
+    mode: Literal["local", "direct", "private", "ssh"]
     """`local`: the fleet is on this machine, reached through the loopback interface. `direct`: the scheduler's address
     is reached as it is, from the networks that the fleet lets in. `private`: the fleet lets nobody in; whoever looks
-    after its network may."""
+    after its network may. `ssh`: the address is reached through `host`, by SSH."""
+    host: str = ""
+    """Where SSH leads to."""
+    user: str = ""
+    """Who logs in there."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,7 @@ def _build(kind: Any, data: Any, path: str) -> Any:
             raise ConnectionDamaged(f"{path} is not text")
         return data
     names = {each.name: each.type for each in fields(kind)}
-    if not isinstance(data, dict) or data.keys() != names.keys():
+    needed = {each.name for each in fields(kind) if each.default is MISSING}
+    if not isinstance(data, dict) or not needed <= data.keys() <= names.keys():
         raise ConnectionDamaged(f"{path} has not the keys {', '.join(names)}")
-    return kind(**{name: _build(inner, data[name], f"{path}.{name}") for name, inner in names.items()})
+    return kind(**{name: _build(names[name], value, f"{path}.{name}") for name, value in data.items()})

@@ -63,6 +63,9 @@ class _Recorder(mocks.Mocks):
             "latestVersion": 1,
             "privateKeyPem": KEY,
             "privateKeyPemPkcs8": KEY,
+            "privateKeyOpenssh": KEY,
+            "publicKeyOpenssh": f"ssh-ed25519 public key of {args.name}",
+            "keyName": args.name,
             "certPem": f"certificate of {args.name}",
             "certRequestPem": f"request of {args.name}",
         }

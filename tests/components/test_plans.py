@@ -80,6 +80,15 @@ network: {egress: public-ip}
 access: {mode: direct, allowed_cidrs: [198.51.100.7/32]}
 """,
     ),
+    "ssh": (
+        """
+name: research
+provider: aws
+region: eu-west-1
+workers: [{name: cpu, instance_types: [m7i.large]}]
+access: {mode: ssh, allowed_cidrs: [198.51.100.7/32]}
+""",
+    ),
     "two-fleets": tuple(
         f"""
 name: {name}
@@ -144,7 +153,16 @@ def test_direct_access_opens_the_schedulers_port_to_the_named_networks_and_nothi
         ("198.51.100.7/32", 8786, 8786, "tcp")
     ]
     assert plan.outputs["scheduler_address"] == "tls://198.51.100.99:8786"
-    assert plan.outputs["access"] == {"mode": "direct"}
+    assert plan.outputs["access"] == {"mode": "direct", "host": "", "user": ""}
+
+
+def test_access_by_ssh_opens_its_port_alone_and_the_address_is_the_one_behind_it() -> None:
+    plan = record_specs(*SPECS["ssh"])
+    rules = plan.find("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule").values()
+    assert [(rule["cidrIpv4"], rule["fromPort"]) for rule in rules if "cidrIpv4" in rule] == [("198.51.100.7/32", 22)]
+    assert plan.outputs["scheduler_address"] == "tls://10.0.0.10:8786"
+    assert plan.outputs["access"] == {"mode": "ssh", "host": "198.51.100.99", "user": "fleet"}
+    assert plan.outputs["security"]["ssh_key"] == KEY
 
 
 def test_everything_that_can_have_tags_has_the_fleets(case: tuple[str, Plan]) -> None:

@@ -38,8 +38,13 @@ DATA: dict[str, Any] = {
     "provider": "local",
     "scheduler_address": "tls://127.0.0.1:8786",
     "dashboard_url": "http://127.0.0.1:8787/status",
-    "security": {"tls_ca_file": "/tls/ca.pem", "tls_client_cert": "/tls/c.pem", "tls_client_key": "/tls/k.pem"},
-    "access": {"mode": "local"},
+    "security": {
+        "tls_ca_file": "/tls/ca.pem",
+        "tls_client_cert": "/tls/c.pem",
+        "tls_client_key": "/tls/k.pem",
+        "ssh_key": "",
+    },
+    "access": {"mode": "local", "host": "", "user": ""},
     "versions": {"python": "3.11.7", "dask": "2025.1.0", "distributed": "2025.1.0", "cloudpickle": "3.1.1"},
 }
 
@@ -138,7 +143,7 @@ def test_missing_and_surplus_and_wrong_values_are_damage_where_a_connection_is_r
 
 def test_a_way_of_access_that_there_is_not_is_refused():
     with pytest.raises(ValueError, match="mode"):
-        validate_connection(change("access.mode", "ssh"))
+        validate_connection(change("access.mode", "pigeon"))
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "3", '"x"', "{}", "\x00", "[" * 100_000])

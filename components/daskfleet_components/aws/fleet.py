@@ -6,6 +6,7 @@ from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
+import pulumi_tls as tls
 
 from daskfleet_components.aws.addresses import is_public
 from daskfleet_components.aws.firewall import SCHEDULER_PORT, AwsFirewall
@@ -19,11 +20,14 @@ from daskfleet_components.aws.scheduler import AwsScheduler
 from daskfleet_components.aws.secrets import AwsSecrets, store_secret
 from daskfleet_components.aws.worker_group import DEFAULT_VOLUME_GIB as WORKER_VOLUME_GIB
 from daskfleet_components.aws.worker_group import AwsWorkerGroup
+from daskfleet_components.naming import build_tags
 
 DASHBOARD_URL = "http://127.0.0.1:8787/status"
 """As seen from the scheduler's machine: the dashboard asks nobody who they are, and listens there only."""
 
-ACCESS_MODES = ("private", "direct")
+ACCESS_MODES = ("private", "direct", "ssh")
+SSH_USER = "fleet"
+"""Whom the image lets in with the key pair of its machine."""
 
 
 class AwsFleetGroupArgs(TypedDict):
@@ -92,7 +96,7 @@ class FleetArgs(TypedDict):
     """The network."""
     access: NotRequired[str]
     """Who reaches the scheduler from outside of the fleet: `private`, the default, nobody; `direct`, clients of
-    `allowed_cidrs`."""
+    `allowed_cidrs`; `ssh`, those of them with the fleet's key, through a tunnel."""
     allowed_cidrs: NotRequired[list[str]]
     """IPv4 networks that may reach the scheduler. Where one is public, the scheduler gets a public address."""
     image: NotRequired[AwsFleetImageArgs]
@@ -122,6 +126,10 @@ class AwsFleet(pulumi.ComponentResource):
     """A client's private key, PEM; a secret."""
     access_mode: pulumi.Output[str]
     """How the address is reached."""
+    ssh_host: pulumi.Output[str]
+    """Where SSH leads to, with access by SSH; otherwise empty."""
+    ssh_key: pulumi.Output[str]
+    """The private key for it, in the format of OpenSSH; a secret."""
     versions: pulumi.Output[dict[str, str]]
     """What the nodes run."""
     log_group: pulumi.Output[str]
@@ -167,6 +175,7 @@ class AwsFleet(pulumi.ComponentResource):
                 "fleet": fleet,
                 "vpc_id": network.vpc_id,
                 "client_cidrs": cidrs if access == "direct" else [],
+                "ssh_cidrs": cidrs if access == "ssh" else [],
                 "tags": tags,
             },
             opts=child,
@@ -188,6 +197,7 @@ class AwsFleet(pulumi.ComponentResource):
         )
         image = images[_image_key(scheduler_kind)]
         booted = pulumi.ResourceOptions(parent=self, depends_on=network.egress)
+        key_name = self._make_ssh_key() if access == "ssh" else None
         scheduler = AwsScheduler(
             f"{name}-scheduler",
             {
@@ -201,6 +211,7 @@ class AwsFleet(pulumi.ComponentResource):
                 "secret_arn": secrets.scheduler_secret_arn,
                 "log_group": logs.group_name,
                 "public": public,
+                "key_name": key_name,
                 "volume_gib": args.get("scheduler_volume_gib", SCHEDULER_VOLUME_GIB),
                 "tags": tags,
             },
@@ -237,11 +248,16 @@ class AwsFleet(pulumi.ComponentResource):
                 opts=booted,
             )
         host = scheduler.public_ip if public else scheduler.private_ip
-        self.scheduler_address = pulumi.Output.concat("tls://", host, f":{SCHEDULER_PORT}")
+        self.ssh_host = host if access == "ssh" else pulumi.Output.from_input("")
+        # The other end of a tunnel is in the network.
+        client_host = scheduler.private_ip if access == "ssh" else host
+        self.scheduler_address = pulumi.Output.concat("tls://", client_host, f":{SCHEDULER_PORT}")
         self.dashboard_url = pulumi.Output.from_input(DASHBOARD_URL)
         self.tls_ca_file = secrets.ca
         self.tls_client_cert = secrets.client_cert
         self.tls_client_key = secrets.client_key
+        if key_name is None:
+            self.ssh_key = pulumi.Output.from_input("")
         self.access_mode = pulumi.Output.from_input(access)
         self.versions = image.versions
         self.log_group = logs.group_name
@@ -264,6 +280,8 @@ class AwsFleet(pulumi.ComponentResource):
                 "tlsClientCert": self.tls_client_cert,
                 "tlsClientKey": self.tls_client_key,
                 "accessMode": self.access_mode,
+                "sshHost": self.ssh_host,
+                "sshKey": self.ssh_key,
                 "versions": self.versions,
                 "logGroup": self.log_group,
                 "connectionSecretArn": self.connection_secret_arn,
@@ -286,8 +304,13 @@ class AwsFleet(pulumi.ComponentResource):
                 "tls_ca_file": self.tls_ca_file,
                 "tls_client_cert": self.tls_client_cert,
                 "tls_client_key": self.tls_client_key,
+                "ssh_key": self.ssh_key,
             },
-            "access": {"mode": self.access_mode},
+            "access": {
+                "mode": self.access_mode,
+                "host": self.ssh_host,
+                "user": SSH_USER if self._args.get("access") == "ssh" else "",
+            },
             "versions": self.versions,
         }
 
@@ -307,6 +330,21 @@ class AwsFleet(pulumi.ComponentResource):
             "scheduler_instance": self.scheduler_instance_id,
             "groups": groups,
         }
+
+    def _make_ssh_key(self) -> pulumi.Output[str]:
+        """A key of the fleet's own for those who log in; returns the name of its pair."""
+        name = f"{self._name}-ssh"
+        key = tls.PrivateKey(
+            name,
+            algorithm="ED25519",
+            opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=["private_key_openssh"]),
+        )
+        self.ssh_key = pulumi.Output.secret(key.private_key_openssh)
+        tags = build_tags(self._args["fleet"], "client", extra=self._args.get("tags"))
+        pair = aws.ec2.KeyPair(
+            name, public_key=key.public_key_openssh, tags=tags, opts=pulumi.ResourceOptions(parent=self)
+        )
+        return pair.key_name
 
     def _choose_images(self, kinds: Iterable[InstanceKind]) -> dict[tuple[str, bool], AwsImage]:
         """An image for each kind of machine, all of the same versions."""

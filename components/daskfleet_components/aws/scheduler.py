@@ -37,7 +37,7 @@ class SchedulerArgs(TypedDict):
     """Whether it has a public address. What may reach it there, its security groups say."""
     volume_gib: NotRequired[int]
     """Size of its disk in GiB; 20 if not given."""
-    key_name: NotRequired[pulumi.Input[str]]
+    key_name: NotRequired[pulumi.Input[str] | None]
     """Name of the key pair of those who may log in."""
     tags: NotRequired[dict[str, str]]
     """Tags besides the fleet's own."""

@@ -132,8 +132,9 @@ class AwsWorkerGroup(SpecModel):
 class AwsAccess(SpecModel):
     """Who may connect to the scheduler."""
 
-    mode: Literal["private", "direct"] = "private"
-    """`private`: nothing is opened; `direct`: the scheduler's port is open to `allowed_cidrs`."""
+    mode: Literal["private", "direct", "ssh"] = "private"
+    """`private`: nothing is opened; `direct`: the scheduler's port is open to `allowed_cidrs`; `ssh`: clients in
+    `allowed_cidrs` come through a tunnel, with a key of the fleet's own, and the dashboard is there too."""
     allowed_cidrs: tuple[Cidr, ...] = ()
     """IPv4 networks that clients are in. Where one of them is public, the scheduler gets a public address."""
 
@@ -220,12 +221,13 @@ def _find_access_conflicts(access: Any) -> list[Problem]:
     if not isinstance(access, Mapping):
         return []
     cidrs = access.get("allowed_cidrs")
-    if access.get("mode") == "direct" and not cidrs:
-        reason = "with direct access clients reach the scheduler, and this says from nowhere"
+    mode = access.get("mode", "private")
+    if mode in ("direct", "ssh") and not cidrs:
+        reason = f"with {mode} access clients reach the scheduler, and this says from nowhere"
         return [Problem(("access", "allowed_cidrs"), reason, "give the networks that your clients are in")]
-    if access.get("mode", "private") == "private" and cidrs:
+    if mode == "private" and cidrs:
         reason = "with private access nothing is opened"
-        return [Problem(("access", "allowed_cidrs"), reason, "leave it out, or give mode: direct", cidrs, True)]
+        return [Problem(("access", "allowed_cidrs"), reason, "leave it out, or give mode: ssh or direct", cidrs, True)]
     return []
 
 
