@@ -21,7 +21,7 @@ from daskfleet_images.node.user_data import render_user_data
 from daskfleet_stacks.connection import validate_connection
 from image.built import BuiltImage
 from machines import Container, Machine, Network, VirtualMachine, start_container, start_virtual_machine
-from machines.metadata import AWS, METADATA_ADDRESS, REGION, Instance, render_tls_secret, start_aws
+from machines.metadata import AWS, METADATA_ADDRESS, REGION, Instance, start_aws
 
 FLEET = "lab"
 SCHEDULER_ADDRESS = "10.77.0.5"
@@ -176,10 +176,7 @@ def open_cloud(folder: Path, image: BuiltImage) -> Iterator[Cloud]:
     with Network(addresses=[METADATA_ADDRESS]) as network:
         aws = start_aws(network)
         files = issue_certificates(FLEET, datetime.datetime.now(datetime.UTC))
-        secrets = {
-            role: aws.services.create_secret(f"daskfleet/{FLEET}/{role}", render_tls_secret(files, role))
-            for role in ("scheduler", "worker")
-        }
+        secrets = aws.services.create_fleet_secrets(FLEET, files)
         write_connection(FleetPaths(folder / "home" / "fleets" / FLEET), files, image)
         yield Cloud(network, aws, image, folder, secrets)
 

@@ -59,8 +59,12 @@ class Machine(Protocol):
             MachineTimeout: it was not in time.
         """
 
-    def power_off(self, *, graceful: bool = True) -> None:
+    def power_off(self, *, graceful: bool = True, timeout: float | None = None) -> None:
         """Switch it off and wait until it is: as its power button does, or at once.
+
+        Args:
+            graceful: as its power button does.
+            timeout: seconds that it may take; `None` is enough for a machine that has little to do.
 
         Raises:
             MachineTimeout: it did not end in order; it is still running then.
@@ -119,11 +123,12 @@ class ProcessMachine(ABC):
         except subprocess.TimeoutExpired:
             raise MachineTimeout(self._describe(f"was still on after {timeout:g} s")) from None
 
-    def power_off(self, *, graceful: bool = True) -> None:
+    def power_off(self, *, graceful: bool = True, timeout: float | None = None) -> None:
         if not graceful:
             self.kill()
             return
-        timeout = GRACE_SECONDS * self.patience
+        if timeout is None:
+            timeout = GRACE_SECONDS * self.patience
         deadline = time.monotonic() + timeout
         while self.is_running():
             # Again and again: a machine that has just been switched on may not listen yet.

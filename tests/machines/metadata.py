@@ -13,11 +13,13 @@ import datetime
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from machines.inside import make_client
 from machines.network import Network
 
 METADATA_ADDRESS = "169.254.169.254"
@@ -63,16 +65,20 @@ class Instance:
     """Name of its role; `None` has no credentials."""
     credentials: Credentials = field(default_factory=Credentials)
     region: str = REGION
+    availability_zone: str | None = None
+    """`None` is the region's first."""
     instance_type: str = "m7i.large"
     image_id: str = "ami-0123456789abcdef0"
     hostname: str | None = None
     """`None` is the name that AWS makes of the address."""
     tags: Mapping[str, str] = field(default_factory=dict)
     user_data: str | None = None
+    notices: Mapping[str, str] = field(default_factory=dict)
+    """What AWS announces to it: texts by their paths below `meta-data`, `spot/instance-action`."""
 
     def render(self, now: datetime.datetime) -> dict[str, str]:
         """The metadata service's texts by path."""
-        zone = f"{self.region}a"
+        zone = self.availability_zone or f"{self.region}a"
         hostname = self.hostname or f"ip-{self.address.replace('.', '-')}.{self.region}.compute.internal"
         document = {
             "accountId": ACCOUNT,
@@ -98,6 +104,7 @@ class Instance:
             "meta-data/placement/region": self.region,
             "meta-data/services/domain": "amazonaws.com",
             **{f"meta-data/tags/instance/{key}": value for key, value in self.tags.items()},
+            **{f"meta-data/{path}": text for path, text in self.notices.items()},
         }
         if self.user_data is not None:
             paths["user-data"] = self.user_data
@@ -115,6 +122,7 @@ class MetadataService:
         self._file = self._folder / "instances.json"
         self._log = self._folder / "requests.jsonl"
         self._instances: dict[str, dict[str, str]] = {}
+        self._lock = threading.Lock()
         self._write()
         program = Path(__file__).with_name("metadata_service.py")
         self.process = network.popen_inside(
@@ -124,13 +132,15 @@ class MetadataService:
 
     def add(self, instance: Instance) -> None:
         """Answer the machine with the instance's address, from now on and anew."""
-        self._instances[instance.address] = instance.render(datetime.datetime.now(datetime.UTC))
-        self._write()
+        with self._lock:
+            self._instances[instance.address] = instance.render(datetime.datetime.now(datetime.UTC))
+            self._write()
 
     def remove(self, address: str) -> None:
         """Know nothing of this address any more."""
-        del self._instances[address]
-        self._write()
+        with self._lock:
+            del self._instances[address]
+            self._write()
 
     def read_requests(self) -> list[dict[str, Any]]:
         """The requests so far: `address`, `method`, `path`, `status`."""
@@ -153,45 +163,36 @@ class MotoServer:
 
     def __init__(self, network: Network) -> None:
         self._network = network
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._lock = threading.Lock()
         self.endpoint_url = f"http://{network.gateway}:{MOTO_PORT}"
         command = [sys.executable, "-m", "moto.server", "-H", network.gateway, "-p", str(MOTO_PORT)]
         with (network.folder / "moto.log").open("wb") as log:
             self.process = network.popen_inside(command, stdout=log, stderr=subprocess.STDOUT)
         network.await_port(network.gateway, MOTO_PORT, START_SECONDS, self.process)
 
+    def client(self, service: str, *, region: str = REGION) -> Any:
+        """boto3's client of a service, for this process: every thread may use it. It is made once."""
+        with self._lock:
+            if (service, region) not in self._clients:
+                self._clients[service, region] = make_client(self._network, service, region, self.endpoint_url)
+            return self._clients[service, region]
+
     def call(self, service: str, operation: str, *, region: str = REGION, **arguments: Any) -> dict[str, Any]:
         """Call an operation of a service, `call("secretsmanager", "create_secret", Name=…)`, and return its answer."""
-        import boto3
-        from botocore.config import Config
-
-        def call() -> dict[str, Any]:
-            client = boto3.client(
-                service,
-                region_name=region,
-                endpoint_url=self.endpoint_url,
-                aws_access_key_id="testing",
-                aws_secret_access_key="testing",
-                config=Config(proxies={}),
-            )
-            answer: dict[str, Any] = getattr(client, operation)(**arguments)
-            client.close()
-            return answer
-
-        return self._network.call_inside(call)
+        answer: dict[str, Any] = getattr(self.client(service, region=region), operation)(**arguments)
+        return answer
 
     def create_secret(self, name: str, value: str, *, region: str = REGION) -> str:
         """Create a secret; returns its ARN."""
         arn: str = self.call("secretsmanager", "create_secret", region=region, Name=name, SecretString=value)["ARN"]
         return arn
 
-    def create_fleet_secrets(self, fleet: str, *, region: str = REGION) -> dict[str, str]:
-        """Certificates of a new fleet, as its nodes find them; returns the secrets' ARNs by role."""
-        from daskfleet.providers.local.certificates import issue_certificates
-
-        files = issue_certificates(fleet, datetime.datetime.now(datetime.UTC))
+    def create_fleet_secrets(self, fleet: str, files: Mapping[str, str], *, region: str = REGION) -> dict[str, str]:
+        """A fleet's certificates, by file name, as its nodes find them; returns the secrets' ARNs by role."""
         return {
             role: self.create_secret(f"daskfleet/{fleet}/{role}", render_tls_secret(files, role), region=region)
-            for role in ("scheduler", "worker", "client")
+            for role in ("scheduler", "worker")
         }
 
     def stop(self) -> None:

@@ -64,6 +64,8 @@ class Network:
         self.namespace = PREFIX + self.folder.name.partition(".")[0]
         self._ports: dict[str, str] = {}
         self._count = 0
+        self._lock = threading.Lock()
+        self._watchers = ExitStack()
         self._members = ExitStack()
         self._members.callback(self._remove)
         try:
@@ -95,7 +97,10 @@ class Network:
 
     def close(self) -> None:
         """End everything in it and remove it. May be called again."""
-        self._members.close()
+        try:
+            self._watchers.close()
+        finally:
+            self._members.close()
 
     def _remove(self) -> None:
         remove(self.namespace)
@@ -219,10 +224,15 @@ class Network:
         """Let `member` be closed with the network, before what was added earlier."""
         self._members.callback(member.close)
 
+    def add_watcher(self, watcher: _Closable) -> None:
+        """Let `watcher`, which acts on members by itself, be closed before any of them is."""
+        self._watchers.callback(watcher.close)
+
     def next_name(self) -> str:
         """A name for what a machine is made of; by it the network's end finds what is left of the machine."""
-        self._count += 1
-        return f"{self.namespace}-{self._count}"
+        with self._lock:
+            self._count += 1
+            return f"{self.namespace}-{self._count}"
 
     def take_address(self, address: str | None = None) -> str:
         """Take an address, by default the next free one, for a machine.
@@ -230,18 +240,19 @@ class Network:
         Raises:
             ValueError: it is taken, or not in the subnet; or none is left.
         """
-        taken = self.gateway, *self._ports
-        if address is None:
-            hosts = (str(self.subnet[number]) for number in range(FIRST_HOST, self.subnet.num_addresses - 1))
-            address = next((host for host in hosts if host not in taken), None)
+        with self._lock:
+            taken = self.gateway, *self._ports
             if address is None:
-                raise ValueError(f"{self.subnet} has no address left; make the network with a larger subnet")
-        if ipaddress.IPv4Address(address) not in self.subnet:
-            raise ValueError(f"{address} is not in {self.subnet}; choose one that is")
-        if address in taken:
-            raise ValueError(f"{address} is taken; choose another, or none to get a free one")
-        self._ports[address] = ""
-        return address
+                hosts = (str(self.subnet[number]) for number in range(FIRST_HOST, self.subnet.num_addresses - 1))
+                address = next((host for host in hosts if host not in taken), None)
+                if address is None:
+                    raise ValueError(f"{self.subnet} has no address left; make the network with a larger subnet")
+            if ipaddress.IPv4Address(address) not in self.subnet:
+                raise ValueError(f"{address} is not in {self.subnet}; choose one that is")
+            if address in taken:
+                raise ValueError(f"{address} is taken; choose another, or none to get a free one")
+            self._ports[address] = ""
+            return address
 
     def release_address(self, address: str) -> None:
         """Let another machine have this address, and remove the port to it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from daskfleet.providers.local.certificates import issue_certificates
 from machines import Container, Network, require_machines, start_container
 from machines.metadata import AWS, METADATA_ADDRESS, Credentials, Instance, start_aws
 
@@ -127,7 +129,8 @@ def test_a_machine_reads_a_secret(aws: AWS, machine: Container):
 
 
 def test_a_client_of_aws_inside_finds_credentials_and_the_fleets_certificates(network: Network, aws: AWS):
-    secrets = aws.services.create_fleet_secrets("research")
+    files = issue_certificates("research", datetime.datetime.now(datetime.UTC))
+    secrets = aws.services.create_fleet_secrets("research", files)
     aws.metadata.add(Instance(METADATA_ADDRESS, role="fleet-worker"))  # From here it is asked by itself.
     code = f"""
 import json
