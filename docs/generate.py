@@ -186,10 +186,15 @@ def _render_kind(schema: dict[str, Any]) -> str:
         return f"a whole number{bounds}"
     if kind == "array":
         least = f", at least {schema['minItems']}" if schema.get("minItems") else ""
-        return f"a list{least}"
+        items = _render_kind(schema["items"])
+        return f"a list{least}{'' if items == 'a mapping, below' else f'; {items}'}"
     if kind == "object":
         return "a mapping of names to numbers above 0" if _maps_to_numbers(schema) else "a mapping of names to text"
-    if "pattern" in schema:
+    if kind == "null":
+        return "nothing"
+    if "enum" in schema:
+        return " or ".join(f"`{each}`" for each in schema["enum"])
+    if "pattern" in schema and "maxLength" in schema:
         return f"a name, at most {schema['maxLength']} characters, `{schema['pattern']}`"
     examples = " or ".join(f"`{example}`" for example in schema.get("examples", []))
     return f"text such as {examples}" if examples else "text"

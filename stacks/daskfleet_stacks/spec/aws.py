@@ -40,8 +40,8 @@ def _fits(pattern: str, what: str, remedy: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def _shown(pattern: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
+def _shown(pattern: str, example: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", "examples": [example]})
 
 
 def check_cidr(value: Any) -> str:
@@ -74,20 +74,34 @@ def check_network_cidr(value: Any) -> str:
     return str(network)
 
 
-Region = Annotated[str, _fits(REGION, "name of a region", "give one such as eu-west-1"), _shown(REGION)]
+Region = Annotated[str, _fits(REGION, "name of a region", "give one such as eu-west-1"), _shown(REGION, "eu-west-1")]
 InstanceType = Annotated[
-    str, _fits(INSTANCE_TYPE, "name of an instance type", "give one such as m7i.large"), _shown(INSTANCE_TYPE)
+    str,
+    _fits(INSTANCE_TYPE, "name of an instance type", "give one such as m7i.large"),
+    _shown(INSTANCE_TYPE, "m7i.large"),
 ]
-Location = Annotated[str, _fits(BUCKET, "location of S3", "give s3://bucket or s3://bucket/prefix"), _shown(BUCKET)]
-VpcId = Annotated[str, _fits(VPC, "identifier of a VPC", "give one such as vpc-0a1b2c3d4e5f60718"), _shown(VPC)]
+Location = Annotated[
+    str, _fits(BUCKET, "location of S3", "give s3://bucket or s3://bucket/prefix"), _shown(BUCKET, "s3://bucket/prefix")
+]
+VpcId = Annotated[
+    str,
+    _fits(VPC, "identifier of a VPC", "give one such as vpc-0a1b2c3d4e5f60718"),
+    _shown(VPC, "vpc-0a1b2c3d4e5f60718"),
+]
 SubnetId = Annotated[
-    str, _fits(SUBNET, "identifier of a subnet", "give one such as subnet-0a1b2c3d4e5f60718"), _shown(SUBNET)
+    str,
+    _fits(SUBNET, "identifier of a subnet", "give one such as subnet-0a1b2c3d4e5f60718"),
+    _shown(SUBNET, "subnet-0a1b2c3d4e5f60718"),
 ]
 ImageId = Annotated[
-    str, _fits(IMAGE, "identifier of an image", "give one such as ami-0a1b2c3d4e5f60718"), _shown(IMAGE)
+    str,
+    _fits(IMAGE, "identifier of an image", "give one such as ami-0a1b2c3d4e5f60718"),
+    _shown(IMAGE, "ami-0a1b2c3d4e5f60718"),
 ]
-Owner = Annotated[str, _fits(OWNER, "account", "give its twelve digits, or self"), _shown(OWNER)]
-Cidr = Annotated[str, BeforeValidator(check_cidr), WithJsonSchema({"type": "string", "examples": ["198.51.100.7/32"]})]
+Owner = Annotated[str, _fits(OWNER, "account", "give its twelve digits, or self"), _shown(OWNER, "self")]
+Cidr = Annotated[
+    str, BeforeValidator(check_cidr), WithJsonSchema({"type": "string", "examples": ["198.51.100.7/32", EVERYONE]})
+]
 NetworkCidr = Annotated[
     str, BeforeValidator(check_network_cidr), WithJsonSchema({"type": "string", "examples": ["10.0.0.0/16"]})
 ]
