@@ -60,6 +60,12 @@ def describe_missing(name: str) -> FleetNotFound:
     return FleetNotFound(f"there is no fleet named '{name}'. {there} `daskfleet up` starts one.")
 
 
+def dask_security(connection: Connection) -> dict[str, str]:
+    """What `distributed.Security` is to be given."""
+    security = connection.security
+    return {name: getattr(security, name) for name in ("tls_ca_file", "tls_client_cert", "tls_client_key")}
+
+
 def render_environment(connection: Connection, environment: Mapping[str, str]) -> dict[str, str]:
     """The environment variables with which a bare `Client()` lands on the fleet.
 

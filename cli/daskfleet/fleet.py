@@ -15,7 +15,7 @@ from distributed.deploy.adaptive import Adaptive
 from distributed.deploy.cluster import Cluster
 
 from daskfleet.client.daskfleet_client_preload import find_mismatch
-from daskfleet.connections import PRELOAD, load_connection
+from daskfleet.connections import PRELOAD, dask_security, load_connection
 from daskfleet.errors import FleetError, FleetNotFound, VersionMismatch
 from daskfleet.home import list_fleet_names
 from daskfleet.progress import Progress, Quiet
@@ -28,9 +28,6 @@ from daskfleet_stacks.connection import Connection
 from daskfleet_stacks.spec import FleetSpec, parse_fleet_spec
 
 logger = logging.getLogger("daskfleet")
-
-START_SECONDS = 120.0
-
 
 def connect(name: str = DEFAULT_FLEET, *, check_versions: bool = True, **client_arguments: Any) -> Client:
     """A `distributed.Client` on the fleet called `name`.
@@ -49,7 +46,7 @@ def connect(name: str = DEFAULT_FLEET, *, check_versions: bool = True, **client_
     check_reachable(connection)
     if check_versions:
         _check_versions(connection)
-    security = Security(require_encryption=True, **dataclasses.asdict(connection.security))
+    security = Security(require_encryption=True, **dask_security(connection))
     with _preloading():
         return Client(connection.scheduler_address, security=security, **client_arguments)
 
@@ -154,7 +151,7 @@ class Fleet(Cluster):
         name = self.name
         await asyncio.to_thread(self._attach_or_start, name)
         connection = load_connection(name)
-        self.security = Security(require_encryption=True, **dataclasses.asdict(connection.security))
+        self.security = Security(require_encryption=True, **dask_security(connection))
         self._dashboard_url = connection.dashboard_url
         self.scheduler_comm = rpc(
             connection.scheduler_address, connection_args=self.security.get_connection_args("client")
@@ -176,7 +173,7 @@ class Fleet(Cluster):
             _check_versions(connection)
         elif self._wanted_spec is not None:
             self._provider = load_provider(self._wanted_spec.provider)
-            self._provider.up(self._wanted_spec, _Log(self._log), timeout=START_SECONDS)
+            self._provider.up(self._wanted_spec, _Log(self._log))
             if self._shutdown_on_close is None:
                 self._shutdown_on_close = True
         else:
@@ -225,7 +222,12 @@ class Fleet(Cluster):
         if group is None:
             group = next(iter(groups))
             n = max(0, n - sum(len(workers) for other, workers in groups.items() if other != group))
-        await self._change(lambda provider: provider.scale(self.name, group, n, Quiet(), timeout=START_SECONDS))
+
+
+        def scale(provider: Provider) -> None:
+            provider.scale(self.name, group, provider.count_units(self.name, group, n), Quiet())
+
+        await self._change(scale)
 
     def scale_down(self, workers: Collection[str]) -> Any:
         """Remove these workers, by name; `Adaptive` calls it."""
@@ -253,8 +255,11 @@ class Fleet(Cluster):
         provider = self._provider
         if provider is None:
             raise FleetError(f"fleet '{self.name}' is not connected yet; await it first.")
-        await asyncio.to_thread(change, provider)
-        self._groups = provider.list_groups(self.name)
+        def change_and_look() -> dict[str, tuple[str, ...]]:
+            change(provider)
+            return provider.list_groups(self.name)
+
+        self._groups = await asyncio.to_thread(change_and_look)
 
 
 class _Log(Quiet, Progress):

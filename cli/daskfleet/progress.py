@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Protocol
 
 
@@ -14,6 +15,10 @@ class Progress(Protocol):
     def count(self, what: str, done: int, total: int) -> None:
         """`done` of `total` are there."""
 
+    def paused(self) -> contextlib.AbstractContextManager[object]:
+        """Leave the terminal to a question meanwhile."""
+        ...
+
 
 class Quiet:
     """Progress that nobody watches."""
@@ -23,3 +28,7 @@ class Quiet:
 
     def count(self, what: str, done: int, total: int) -> None:
         """Say nothing."""
+
+    def paused(self) -> contextlib.AbstractContextManager[object]:
+        """Nothing is in the way."""
+        return contextlib.nullcontext()

@@ -90,7 +90,7 @@ def test_a_killed_scheduler_comes_back_at_its_address_and_the_workers_rejoin(cli
 def test_a_killed_worker_node_comes_back_and_leaves_no_old_worker(cli: CommandLine):
     cli.ok("up", cli.write(TWO))
     before = worker_pids(cli)
-    os.kill(cli.status()["groups"][0]["node"]["pid"], signal.SIGKILL)
+    os.kill(cli.status()["groups"][0]["nodes"][0]["pid"], signal.SIGKILL)
     await_true(
         lambda: len(now := worker_pids(cli)) == 2 and not set(now.values()) & set(before.values()),
         "two new workers",

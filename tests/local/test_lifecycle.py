@@ -160,7 +160,7 @@ def test_status_shows_groups_workers_memory_and_phase_marks(shared: CommandLine)
     (big,) = status["groups"][1]["workers"]
     assert big["memory_limit"] == 2**30
     assert 0 < big["memory"] < 2**30
-    for node in (status["scheduler"], *(group["node"] for group in status["groups"])):
+    for node in (status["scheduler"], *(group["nodes"][0] for group in status["groups"])):
         times = [node["phases"][phase] for phase in ("booted", "document", "secrets", "daemon", "registered")]
         assert times == sorted(times)
     text = shared.ok("status", "shared")

@@ -41,7 +41,7 @@ def make_status(**values: object) -> FleetStatus:
             "auto",
             {},
             (make_worker("cpu-0"), make_worker("cpu-1")),
-            NodeStatus("cpu", "running", 11, phases),
+            (NodeStatus("cpu", "running", 11, phases),),
         ),
         GroupStatus(
             "big",
@@ -50,9 +50,9 @@ def make_status(**values: object) -> FleetStatus:
             "0",
             {"BIG": 1.0},
             (make_worker("big-0", memory_limit=0, memory=0, cpu=0.0, executing=0),),
-            NodeStatus("big", "running", 12, {"booted": START}, "OSError: no"),
+            (NodeStatus("big", "running", 12, {"booted": START}, "OSError: no"),),
         ),
-        GroupStatus("none", 1, 1, "auto", {}, (), NodeStatus("none", "backoff", None)),
+        GroupStatus("none", 1, 1, "auto", {}, (), (NodeStatus("none", "backoff", None),)),
     )
     status = FleetStatus(
         "research",

@@ -18,22 +18,11 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, metavar="COUNT", help="Lines of each log.")] = 50,
 ) -> None:
     """Show the logs of a fleet's nodes: also of workers that are gone."""
-    from daskfleet.home import fleet_paths
     from daskfleet.providers import find_provider
-    from daskfleet.services.logs import follow_logs, read_last_lines
 
-    found = find_provider(name).find_logs(name, node)
-    width = max(len(log.node) for log in found) if len(found) > 1 else 0
-
-    def print_line(source: str, line: str) -> None:
-        print(f"{source:<{width}} | {line}" if width else line, flush=follow)
-
-    if not follow:
-        for log in found:
-            for line in read_last_lines(log, lines):
-                print_line(log.node, line)
-        return
-    folder = fleet_paths(name).root
+    found = find_provider(name).read_logs(name, node, lines=lines, follow=follow)
+    width = max((len(each) for each in found.nodes), default=0)
     with contextlib.suppress(KeyboardInterrupt):
-        for source, line in follow_logs(found, lines, is_over=lambda: not folder.exists()):
-            print_line(source, line)
+        for source, line in found.lines:
+            width = max(width, len(source))
+            print(line if found.nodes == (source,) else f"{source:<{width}} | {line}", flush=follow)

@@ -7,13 +7,16 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import IO, TYPE_CHECKING, Any
 
+from daskfleet.errors import FleetError
 from daskfleet.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from daskfleet.providers.base import Confirm, Question
 
 
 def print_json(data: Any) -> None:
@@ -38,6 +41,24 @@ def print_note(text: str) -> None:
     """Tell on standard error something that is worth knowing."""
     mark = "\x1b[1;33mnote:\x1b[0m" if has_colour(sys.stderr) else "note:"
     print(f"{mark} {text}", file=sys.stderr)
+
+
+def build_confirm(progress: Progress, *, yes: bool) -> Confirm:
+    """Asks on the terminal; with `yes` it only tells. Where there is nobody to ask it refuses, with the way out."""
+
+    def confirm(question: Question) -> bool:
+        with progress.paused():
+            for line in question.lines:
+                print(line, file=sys.stderr)
+            if yes:
+                return True
+            if not sys.stdin.isatty():
+                raise FleetError(f"{question.refusal}: there is no terminal to ask on; say --yes.")
+            import typer
+
+            return typer.confirm(question.ask, default=False, err=True)
+
+    return confirm
 
 
 def has_colour(stream: IO[str]) -> bool:
@@ -74,6 +95,9 @@ class _PlainProgress:
 
     def count(self, what: str, done: int, total: int) -> None:
         self._print(f"{what} registered: {done} of {total}")
+
+    def paused(self) -> AbstractContextManager[object]:
+        return nullcontext()
 
     def _print(self, text: str) -> None:
         if text != self._last:
@@ -114,3 +138,11 @@ class _TerminalProgress:
         self._bar.update(
             self._task, description=f"waiting for {what}", total=total, completed=done, counted=f"{done}/{total}"
         )
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        self._bar.stop()
+        try:
+            yield
+        finally:
+            self._bar.start()

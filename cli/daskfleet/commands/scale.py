@@ -14,15 +14,18 @@ from daskfleet.services.names import complete_fleets
 def scale(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the fleet.", autocompletion=complete_fleets)],
     group: GroupArgument,
-    count: Annotated[int, typer.Argument(min=0, max=10_000, metavar="COUNT", help="Number of workers.")],
-    timeout: TimeoutOption = 120.0,
+    count: Annotated[
+        int, typer.Argument(min=0, max=10_000, metavar="COUNT", help="Number of workers; in a cloud, of machines.")
+    ],
+    timeout: TimeoutOption = None,
 ) -> None:
-    """Give a worker group more or fewer workers.
+    """Give a worker group more or fewer workers; in a cloud, machines.
 
     Workers that leave hand the data that only they hold to others first.
     """
     from daskfleet.providers import find_provider
 
+    provider = find_provider(name)
     with show_progress() as progress:
-        find_provider(name).scale(name, group, count, progress, timeout=timeout)
-    print(f"group '{group}' of fleet '{name}' has {count} workers")
+        provider.scale(name, group, count, progress, timeout=timeout)
+    print(f"group '{group}' of fleet '{name}' has {count} {provider.UNIT}")

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from daskfleet.commands.arguments import JsonOption, TimeoutOption
-from daskfleet.commands.output import print_json, print_problem, show_progress
+from daskfleet.commands.arguments import JsonOption, TimeoutOption, YesOption, check_share
+from daskfleet.commands.output import build_confirm, print_json, print_problem, show_progress
 
 
 def up(
@@ -20,15 +20,22 @@ def up(
             help="A fleet file, or the name of a fleet to mend. Without one: 'local', which fills this machine.",
         ),
     ] = None,
-    timeout: TimeoutOption = 120.0,
+    timeout: TimeoutOption = None,
+    share: Annotated[
+        float,
+        typer.Option("--share", metavar="SHARE", callback=check_share, help="How many of the workers to wait for."),
+    ] = 1.0,
+    yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
     """Make a fleet what its file says: start it, change it or mend it.
 
-    Safe to repeat at any time. Ctrl-C while a new fleet starts leaves nothing behind.
+    In a cloud it shows its plan and asks first. Safe to repeat at any time. Ctrl-C while a new fleet starts leaves
+    nothing behind.
     """
     from daskfleet.interrupts import interrupt_on_termination
     from daskfleet.providers import load_provider
+    from daskfleet.providers.base import Declined
     from daskfleet.services.specs import find_spec
     from daskfleet_stacks.spec import SpecError
 
@@ -42,15 +49,19 @@ def up(
     provider = load_provider(spec.provider)
     try:
         with interrupt_on_termination(), show_progress() as progress:
-            connection = provider.up(spec, progress, timeout=timeout)
+            confirm = build_confirm(progress, yes=yes)
+            connection = provider.up(spec, progress, timeout=timeout, share=share, confirm=confirm)
     except KeyboardInterrupt:
         print_problem("interrupted")
         raise typer.Exit(130) from None
+    except Declined:
+        print("nothing was changed")
+        raise typer.Exit(1) from None
     if json:
         print_json(dataclasses.asdict(connection))
         return
-    groups = provider.list_groups(spec.name)
-    workers = ", ".join(f"{len(names)} in {group}" for group, names in groups.items())
+    counts = provider.summarise(spec.name).counts
+    workers = ", ".join(f"{count} in {group}" for group, count in counts.items())
     print(f"fleet '{spec.name}' is up at {connection.scheduler_address} after {time.monotonic() - start:.1f} s")
     print(f"  workers    {workers}")
     print(f"  dashboard  {connection.dashboard_url}")

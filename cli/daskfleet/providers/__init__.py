@@ -9,14 +9,26 @@ from daskfleet.errors import FleetError
 from daskfleet.home import fleet_paths
 from daskfleet.providers.base import Provider
 
+PROVIDERS = ("local", "aws")
+CLOUDS = ("aws",)
+"""Providers whose fleets are stacks."""
 
-def load_provider(provider: str) -> Provider:
-    """The provider of that name."""
+
+def load_provider(provider: str, region: str | None = None) -> Provider:
+    """The provider of that name.
+
+    Args:
+        region: of a cloud: where a fleet is of which nothing is on this machine.
+    """
     if provider == "local":
         from daskfleet.providers.local import LocalProvider
 
         return LocalProvider()
-    raise FleetError(f"this version of daskfleet has no provider '{provider}'; it has: local.")
+    if provider in CLOUDS:
+        from daskfleet.providers.stack import StackProvider
+
+        return StackProvider(provider, region)
+    raise FleetError(f"this version of daskfleet has no provider '{provider}'; it has: {', '.join(PROVIDERS)}.")
 
 
 def find_provider(name: str) -> Provider:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
+from daskfleet.errors import FleetError
 from daskfleet.progress import Progress
 from daskfleet_stacks.connection import Connection
 from daskfleet_stacks.spec import FleetSpec
@@ -36,11 +38,12 @@ class WorkerStatus:
 
 @dataclass(frozen=True)
 class NodeStatus:
-    """One node: the scheduler's, or a worker group's."""
+    """One node: the scheduler's, or one of a worker group's."""
 
     name: str
     state: str
-    """The supervisor's word: `running`, `starting`, `backoff`, `stopped`, `fatal`, `unknown`."""
+    """The supervisor's word (`running`, `starting`, `backoff`, `stopped`, `fatal`, `unknown`), or the cloud's for a
+    machine."""
     pid: int | None
     phases: dict[str, float] = field(default_factory=dict)
     """Times of its phase marks, seconds since the epoch."""
@@ -54,11 +57,15 @@ class GroupStatus:
 
     name: str
     wanted: int
-    threads: int
-    memory_limit: str
+    """Workers."""
+    threads: int | None
+    """Of each worker; `None` where the machine decides."""
+    memory_limit: str | None
+    """Of each worker; `None` where the machine decides."""
     resources: dict[str, float]
     workers: tuple[WorkerStatus, ...]
-    node: NodeStatus
+    nodes: tuple[NodeStatus, ...]
+    """On `local` one, which has all workers; in a cloud one for each machine."""
 
 
 @dataclass(frozen=True)
@@ -80,24 +87,78 @@ class FleetStatus:
 
 
 @dataclass(frozen=True)
-class LogFile:
-    """The log of one node, growing at the end; `path` on this machine."""
+class Summary:
+    """A fleet in a line."""
 
-    node: str
-    path: str
+    counts: dict[str, int]
+    """Wanted workers of each group."""
+    tags: dict[str, str]
+
+    @property
+    def workers(self) -> int:
+        """Wanted workers."""
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True)
+class LogLines:
+    """Lines of the logs of some nodes, as pairs of node and line."""
+
+    nodes: tuple[str, ...]
+    """The nodes, where they are known before their lines are read."""
+    lines: Iterator[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a provider wants a person's word for before it goes on."""
+
+    lines: tuple[str, ...]
+    """What will happen."""
+    ask: str
+    """`Make this so?`"""
+    refusal: str
+    """What is told where nobody can be asked: begins with what is not done, such as `fleet 'x' was not changed`."""
+
+
+Confirm = Callable[[Question], bool]
+"""Asks a person. It may raise a `FleetError` where there is nobody to ask."""
+
+
+class Declined(FleetError):
+    """A person said no."""
 
 
 class Provider(ABC):
     """What every provider can do with a fleet. Every error that a user can mend is a `FleetError`."""
 
+    UP_SECONDS: ClassVar[float] = 120.0
+    """How long workers may take to register, where nobody says otherwise."""
+
+    UNIT: ClassVar[str] = "workers"
+    """What the counts of groups count."""
+
     @abstractmethod
-    def up(self, spec: FleetSpec, progress: Progress, *, timeout: float) -> Connection:
+    def up(
+        self,
+        spec: FleetSpec,
+        progress: Progress,
+        *,
+        timeout: float | None = None,
+        share: float = 1.0,
+        confirm: Confirm | None = None,
+    ) -> Connection:
         """Make the fleet what `spec` says: create it, mend it or change it. Safe to repeat after any interruption.
 
         An interrupted or failed `up` that created the fleet removes it again; one that changed it leaves it.
 
         Args:
-            timeout: seconds until every worker must have registered.
+            timeout: seconds until the workers must have registered; `None` is `UP_SECONDS`.
+            share: how much of them must have registered, above 0 and at most 1.
+            confirm: asked before anything is changed that costs money; `None` goes on without asking.
+
+        Raises:
+            Declined: `confirm` said no; nothing was changed.
         """
 
     @abstractmethod
@@ -105,16 +166,32 @@ class Provider(ABC):
         """The spec that the fleet was last given, with the counts that it has now."""
 
     @abstractmethod
-    def down(self, name: str, progress: Progress) -> bool:
-        """Remove the fleet and everything of it, and make sure. Returns whether there was anything to remove."""
+    def summarise(self, name: str) -> Summary:
+        """The fleet in a line, from what is on this machine: nothing is asked over a network."""
+
+    @abstractmethod
+    def down(self, name: str, progress: Progress, *, confirm: Confirm | None = None) -> bool:
+        """Remove the fleet and everything of it, and make sure. Returns whether there was anything to remove.
+
+        Args:
+            confirm: asked before something is removed that only its tag says to be the fleet's.
+        """
 
     @abstractmethod
     def read_status(self, name: str) -> FleetStatus:
         """What the fleet is at this moment; also when parts of it, or all, are dead."""
 
     @abstractmethod
-    def scale(self, name: str, group: str, count: int, progress: Progress, *, timeout: float) -> None:
-        """Give a worker group `count` workers. Workers that leave hand their data over first."""
+    def scale(self, name: str, group: str, count: int, progress: Progress, *, timeout: float | None = None) -> None:
+        """Give a worker group `count` of `UNIT`. Workers that leave hand their data over first.
+
+        Args:
+            timeout: seconds until new workers must have registered; `None` is `UP_SECONDS`.
+        """
+
+    def count_units(self, name: str, group: str, workers: int) -> int:
+        """How many of `UNIT` have so many workers."""
+        return workers
 
     @abstractmethod
     def remove_workers(self, name: str, workers: Collection[str]) -> None:
@@ -125,12 +202,22 @@ class Provider(ABC):
         """The wanted workers of each group, by name."""
 
     @abstractmethod
-    def find_logs(self, name: str, node: str | None) -> list[LogFile]:
-        """The logs of all nodes, or of one."""
+    def read_logs(self, name: str, node: str | None, *, lines: int, follow: bool) -> LogLines:
+        """The last lines of the logs of all nodes, or of one node or group.
+
+        Args:
+            lines: of each node.
+            follow: go on with what is added, until the fleet is gone.
+        """
+
+
+def count_enough(share: float, total: int) -> int:
+    """How many of `total` are a `share` of them, rounded up."""
+    return math.ceil(round(share * total, 6))  # 0.1 * 30 is a little more than 3.
 
 
 def iterate_nodes(status: FleetStatus) -> Iterator[NodeStatus]:
     """The scheduler's node and every group's."""
     yield status.scheduler
     for group in status.groups:
-        yield group.node
+        yield from group.nodes

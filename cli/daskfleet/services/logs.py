@@ -1,4 +1,4 @@
-"""Read the logs of nodes, and follow them while they grow."""
+"""Read logs that are files of this machine, and follow them while they grow."""
 
 from __future__ import annotations
 
@@ -7,12 +7,26 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from daskfleet.providers.base import LogFile
-
 POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class LogFile:
+    """The log of one node, growing at the end; `path` on this machine."""
+
+    node: str
+    path: str
+
+
+def read_log_files(logs: list[LogFile], lines: int) -> Iterator[tuple[str, str]]:
+    """The last `lines` of each log, as pairs of node and line."""
+    for log in logs:
+        for line in read_last_lines(log, lines):
+            yield log.node, line
 
 
 def read_last_lines(log: LogFile, count: int) -> list[str]:

@@ -33,3 +33,10 @@ def complete_groups(ctx: Any, incomplete: str) -> list[str]:
 def complete_nodes(ctx: Any, incomplete: str) -> list[str]:
     """The nodes of the fleet that stands before on the command line."""
     return [node for node in ("scheduler", *complete_groups(ctx, "")) if node.startswith(incomplete)]
+
+
+def complete_clouds(incomplete: str) -> list[str]:
+    """The clouds that begin with `incomplete`."""
+    from daskfleet.providers import CLOUDS
+
+    return [cloud for cloud in CLOUDS if cloud.startswith(incomplete)]

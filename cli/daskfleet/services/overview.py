@@ -40,8 +40,7 @@ def _read_overview(name: str) -> Overview:
     provider = find_provider(name)
     try:
         connection = load_connection(name)
-        workers = sum(len(names) for names in provider.list_groups(name).values())
-        tags = provider.read_spec(name).tags
+        summary = provider.summarise(name)
     except FleetError:
         return Overview(name, "", "damaged", 0, "", {})
     try:
@@ -49,4 +48,4 @@ def _read_overview(name: str) -> Overview:
         state = "reachable"
     except FleetError:
         state = "unreachable"
-    return Overview(name, connection.provider, state, workers, connection.scheduler_address, tags)
+    return Overview(name, connection.provider, state, summary.workers, connection.scheduler_address, summary.tags)

@@ -27,7 +27,7 @@ from daskfleet.home import FleetPaths, explain_os_errors, fleet_paths, make_priv
 from daskfleet.interrupts import hold_interrupts
 from daskfleet.lock import lock_fleet
 from daskfleet.progress import Progress, Quiet
-from daskfleet.providers.base import FleetStatus, LogFile, Provider
+from daskfleet.providers.base import Confirm, FleetStatus, LogLines, Provider, Summary, count_enough
 from daskfleet.providers.local import documents, ports
 from daskfleet.providers.local.processes import (
     await_end,
@@ -69,9 +69,18 @@ class _PortLost(FleetError):
 class LocalProvider(Provider):
     """Fleets on this machine."""
 
-    def up(self, spec: FleetSpec, progress: Progress, *, timeout: float) -> Connection:
+    def up(
+        self,
+        spec: FleetSpec,
+        progress: Progress,
+        *,
+        timeout: float | None = None,
+        share: float = 1.0,
+        confirm: Confirm | None = None,
+    ) -> Connection:
         if not isinstance(spec, LocalFleetSpec):
             raise TypeError(f"not a local spec: {spec!r}")
+        timeout = self.UP_SECONDS if timeout is None else timeout
         check_platform()
         paths = fleet_paths(spec.name)
         for attempt in range(1, PORT_ATTEMPTS + 1):
@@ -80,7 +89,7 @@ class LocalProvider(Provider):
                 with lock_fleet(spec.name, on_wait=progress.step):
                     created = not paths.state.exists()
                     state = self._apply(spec, paths, progress)
-                self._wait(state, paths, progress, timeout)
+                self._wait(state, paths, progress, timeout, share)
             except _PortLost:
                 if not created:
                     raise
@@ -238,8 +247,10 @@ class LocalProvider(Provider):
                 return
             time.sleep(POLL_SECONDS)
 
-    def _wait(self, state: LocalState, paths: FleetPaths, progress: Progress, timeout: float) -> None:
-        """Wait until every wanted worker has registered.
+    def _wait(
+        self, state: LocalState, paths: FleetPaths, progress: Progress, timeout: float, share: float = 1.0
+    ) -> None:
+        """Wait until the share of the wanted workers has registered.
 
         Raises:
             FleetError: the fleet went away meanwhile, the scheduler cannot run, or the time is over; with the reason
@@ -247,6 +258,7 @@ class LocalProvider(Provider):
         """
         wanted = {group.name: group.workers for group in state.groups}
         total = sum(len(workers) for workers in wanted.values())
+        enough = count_enough(share, total)
         supervisor = self._supervisor(paths)
         deadline = time.monotonic() + timeout
         look_at = time.monotonic() + 1.0
@@ -258,7 +270,7 @@ class LocalProvider(Provider):
             if "registered" in marks[SCHEDULER].phases:
                 progress.count("workers", done, total)
                 extra = any(set(marks[name].registered) - set(workers) for name, workers in wanted.items())
-                if done == total and not extra:
+                if done >= enough and not (extra and share == 1.0):
                     return
             failure = marks[SCHEDULER].failure
             if failure and "cannot listen" in failure:
@@ -301,7 +313,11 @@ class LocalProvider(Provider):
     def read_spec(self, name: str) -> FleetSpec:
         return self._read_state(name).spec
 
-    def down(self, name: str, progress: Progress) -> bool:
+    def summarise(self, name: str) -> Summary:
+        state = self._read_state(name)
+        return Summary({group.name: len(group.workers) for group in state.groups}, state.spec.tags)
+
+    def down(self, name: str, progress: Progress, *, confirm: Confirm | None = None) -> bool:
         paths = fleet_paths(name)
         with lock_fleet(name, on_wait=progress.step):
             processes = find_processes(paths.root)
@@ -339,7 +355,8 @@ class LocalProvider(Provider):
             raise describe_missing(name)
         return read_local_status(name, paths, self._supervisor(paths))
 
-    def scale(self, name: str, group: str, count: int, progress: Progress, *, timeout: float) -> None:
+    def scale(self, name: str, group: str, count: int, progress: Progress, *, timeout: float | None = None) -> None:
+        timeout = self.UP_SECONDS if timeout is None else timeout
         if not 0 <= count <= MAX_WORKERS:
             raise FleetError(f"{count} workers: a group has at least 0 and at most {MAX_WORKERS}.")
 
@@ -380,12 +397,20 @@ class LocalProvider(Provider):
     def list_groups(self, name: str) -> dict[str, tuple[str, ...]]:
         return {group.name: group.workers for group in self._read_state(name).groups}
 
-    def find_logs(self, name: str, node: str | None) -> list[LogFile]:
+    def read_logs(self, name: str, node: str | None, *, lines: int, follow: bool) -> LogLines:
+        from daskfleet.services.logs import LogFile, follow_logs, read_log_files
+
         paths = fleet_paths(name)
         nodes = [SCHEDULER, *self.list_groups(name)]
         if node is not None and node not in nodes:
             raise FleetError(f"fleet '{name}' has no node '{node}'; it has: {', '.join(nodes)}.")
-        return [LogFile(each, str(paths.log(each))) for each in nodes if node in (None, each)]
+        files = [LogFile(each, str(paths.log(each))) for each in nodes if node in (None, each)]
+        found = (
+            follow_logs(files, lines, is_over=lambda: not paths.root.exists())
+            if follow
+            else read_log_files(files, lines)
+        )
+        return LogLines(tuple(file.node for file in files), found)
 
     def _read_state(self, name: str) -> LocalState:
         paths = fleet_paths(name)

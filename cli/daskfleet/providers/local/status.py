@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import dataclasses
-from typing import Any
-
 from daskfleet.connections import load_connection
 from daskfleet.errors import FleetError
 from daskfleet.home import FleetPaths
@@ -13,11 +9,8 @@ from daskfleet.providers.base import FleetState, FleetStatus, GroupStatus, NodeS
 from daskfleet.providers.local.documents import SCHEDULER
 from daskfleet.providers.local.state import GroupState, StateDamaged, read_state
 from daskfleet.providers.local.supervisor import NodeProcess, Supervisor, SupervisorGone
+from daskfleet.providers.scheduler import ask_workers
 from daskfleet_images.node.marks import read_marks
-from daskfleet_stacks.connection import Connection
-
-ASK_SECONDS = 5.0
-"""How long the scheduler may take to tell its workers."""
 
 
 def read_local_status(name: str, paths: FleetPaths, supervisor: Supervisor) -> FleetStatus:
@@ -47,7 +40,7 @@ def read_local_status(name: str, paths: FleetPaths, supervisor: Supervisor) -> F
         except (FleetError, OSError, TimeoutError) as error:
             problems.append(f"its scheduler does not answer: {error}; see `daskfleet logs {name} {SCHEDULER}`")
     groups = tuple(_read_group(group, paths, processes, workers) for group in state.groups)
-    for node in (scheduler, *(group.node for group in groups)):
+    for node in (scheduler, *(node for group in groups for node in group.nodes)):
         if node.failure and processes:
             problems.append(f"node {node.name}: {node.failure}")
     return FleetStatus(
@@ -69,7 +62,7 @@ def _judge(scheduler: NodeStatus, groups: tuple[GroupStatus, ...], *, alive: boo
         return "dead"
     if "registered" in scheduler.phases and all(len(group.workers) == group.wanted for group in groups):
         return "running"
-    nodes = (scheduler, *(group.node for group in groups))
+    nodes = (scheduler, *(node for group in groups for node in group.nodes))
     if all(node.state == "starting" and node.failure is None for node in nodes):
         return "starting"
     return "degraded"
@@ -93,41 +86,5 @@ def _read_group(
         memory_limit=str(group.memory_limit),
         resources=group.resources,
         workers=tuple(worker for worker in workers if worker.name in group.workers),
-        node=_read_node(group.name, paths, processes),
+        nodes=(_read_node(group.name, paths, processes),),
     )
-
-
-def ask_workers(connection: Connection) -> list[WorkerStatus]:
-    """The workers that the scheduler at `connection` knows, by name.
-
-    Raises:
-        OSError, TimeoutError: it does not answer.
-    """
-    from distributed import Security
-    from distributed.core import rpc
-
-    security = Security(require_encryption=True, **dataclasses.asdict(connection.security))
-
-    async def ask() -> dict[str, Any]:
-        arguments = security.get_connection_args("client")
-        async with (
-            asyncio.timeout(ASK_SECONDS),
-            rpc(connection.scheduler_address, connection_args=arguments, timeout=ASK_SECONDS) as scheduler,
-        ):
-            identity: dict[str, Any] = await scheduler.identity(n_workers=-1)
-            return identity
-
-    workers = [
-        WorkerStatus(
-            name=str(worker["name"]),
-            address=address,
-            pid=int(worker.get("metrics", {}).get("pid", 0)),
-            threads=int(worker["nthreads"]),
-            memory=int(worker.get("metrics", {}).get("memory", 0)),
-            memory_limit=int(worker["memory_limit"] or 0),
-            cpu=float(worker.get("metrics", {}).get("cpu", 0.0)),
-            executing=int(worker.get("metrics", {}).get("task_counts", {}).get("executing", 0)),
-        )
-        for address, worker in asyncio.run(ask())["workers"].items()
-    ]
-    return sorted(workers, key=lambda worker: (len(worker.name), worker.name))

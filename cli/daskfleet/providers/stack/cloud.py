@@ -1,0 +1,196 @@
+"""The seam between the stack provider and one cloud: what is asked of the cloud directly, beside the engine."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from daskfleet_stacks.connection import Connection
+from daskfleet_stacks.spec import FleetSpec
+
+MachineState = Literal["starting", "running", "stopping", "gone"]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One machine of a fleet."""
+
+    id: str
+    group: str | None
+    """Its worker group; `None` is the scheduler's machine."""
+    node: str
+    """The name of its node, by which its logs are found."""
+    address: str
+    """Its address in the fleet's network."""
+    state: MachineState
+    launched: float
+    """Seconds since the epoch."""
+    reason: str = ""
+    """Why it is not there any more, as the cloud says it."""
+
+
+@dataclass(frozen=True)
+class LogEvent:
+    """One line of a log, as the cloud keeps it."""
+
+    id: str
+    group: str
+    """`scheduler` or the worker group."""
+    node: str
+    message: str
+    time: float
+    """When the machine wrote it; seconds since the epoch, by its clock."""
+    received: float
+    """When the cloud got it."""
+
+
+@dataclass(frozen=True)
+class GroupResources:
+    """A worker group in the cloud."""
+
+    name: str
+    id: str
+    """How the cloud calls it."""
+    workers_per_machine: int
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What of a fleet a provider has to know, from what its stack exports."""
+
+    region: str
+    log_group: str
+    scheduler_machine: str
+    groups: tuple[GroupResources, ...]
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """Something in the cloud that carries a fleet's tag."""
+
+    kind: str
+    id: str
+    name: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}" + (f" ({self.name})" if self.name and self.name != self.id else "")
+
+
+@dataclass(frozen=True)
+class StoredConnection:
+    """A fleet's connection, as its own secret holds it."""
+
+    place: str
+    """The secret's name, for people."""
+    made: float
+    """Seconds since the epoch."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at before anything is made."""
+
+    name: str
+    problem: str = ""
+    """What is wrong and what to do; empty where nothing is."""
+    found: str = ""
+    """What is there, for who wants to know."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problem
+
+
+class Cloud(ABC):
+    """What one cloud is asked directly. Every error that a person can mend is a `FleetError`."""
+
+    name: ClassVar[str]
+
+    def __init__(self, region: str) -> None:
+        self.region = region
+
+    # Before anything is made
+
+    @abstractmethod
+    def check(self, spec: FleetSpec) -> list[Check]:
+        """Look whether the fleet can be made: credentials, region, machines, image. Nothing is changed."""
+
+    @abstractmethod
+    def find_strangers(self, fleet: str) -> list[str]:
+        """What shows that a fleet of this name is in the region; by one call."""
+
+    # Groups and machines
+
+    @abstractmethod
+    def read_resources(self, data: Mapping[str, Any]) -> Resources:
+        """The `resources` that the fleet's stack exports.
+
+        Raises:
+            FleetError: they are of another version.
+        """
+
+    @abstractmethod
+    def count_machines(self, groups: Sequence[GroupResources]) -> dict[str, int]:
+        """The machines that each group wants, by name; groups that are gone are left out. One call."""
+
+    @abstractmethod
+    def set_count(self, group: GroupResources, count: int) -> None:
+        """Have a group want so many machines. One call; the cloud chooses which machines leave."""
+
+    @abstractmethod
+    def remove_machines(self, machines: Collection[Machine]) -> None:
+        """Remove these machines, and have their groups want as many fewer."""
+
+    @abstractmethod
+    def list_machines(self, fleet: str) -> list[Machine]:
+        """The machines of the fleet, with those that have just gone. One call, whatever their number."""
+
+    @abstractmethod
+    def explain_shortages(self, groups: Iterable[GroupResources]) -> dict[str, str]:
+        """Why groups have fewer machines than they want, where the cloud says it."""
+
+    @abstractmethod
+    def read_console(self, machine: Machine) -> list[str]:
+        """The end of what a machine wrote to its console; empty where the cloud has nothing."""
+
+    # Logs
+
+    @abstractmethod
+    def read_marks(self, log_group: str, since: float) -> list[LogEvent]:
+        """The phase marks that nodes wrote since then, in the order of their times."""
+
+    @abstractmethod
+    def read_log(self, log_group: str, since: float, *, prefix: str = "") -> list[LogEvent]:
+        """All lines since then, of the nodes whose log's name begins with `prefix`, in the order of their times."""
+
+    @abstractmethod
+    def list_logs(self, log_group: str) -> list[tuple[str, str]]:
+        """The nodes that have logs, as pairs of group and node; those that wrote last come first."""
+
+    @abstractmethod
+    def read_tail(self, log_group: str, group: str, node: str, lines: int) -> list[LogEvent]:
+        """The last lines of one node."""
+
+    # What is left
+
+    @abstractmethod
+    def find_leftovers(self, fleet: str) -> list[Leftover]:
+        """Everything in the region that carries the fleet's tag, in the order in which it can be removed."""
+
+    @abstractmethod
+    def remove_leftovers(self, fleet: str, leftovers: Sequence[Leftover]) -> None:
+        """Remove them, each once what depends on it is gone."""
+
+    # Connections
+
+    @abstractmethod
+    def list_connections(self, fleet: str) -> list[StoredConnection]:
+        """The secrets with connections of fleets of this name."""
+
+    @abstractmethod
+    def read_connection(self, stored: StoredConnection) -> tuple[Connection, Mapping[str, Any]]:
+        """The connection in a secret, PEM in it, and the fleet's `resources`."""

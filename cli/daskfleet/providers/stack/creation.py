@@ -1,0 +1,179 @@
+"""`up` of a fleet that is a stack.
+
+What is wanted is written first and made true after, so that whatever is interrupted is finished by the next `up` or
+removed by the next `down`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import Any
+
+from daskfleet.errors import FleetError
+from daskfleet.home import FleetPaths, make_private_folder, write_private_file
+from daskfleet.progress import Progress
+from daskfleet.providers.base import Confirm, Declined, Question
+from daskfleet.providers.stack.automation import FleetStack
+from daskfleet.providers.stack.checks import require_checks
+from daskfleet.providers.stack.cloud import Cloud
+from daskfleet.providers.stack.engine import find_engine
+from daskfleet.providers.stack.explain import is_pending
+from daskfleet.providers.stack.files import parse_outputs, write_connection
+from daskfleet.providers.stack.places import load_stack
+from daskfleet.providers.stack.plan import Plan, build_plan, plan_counts, render_plan
+from daskfleet.providers.stack.state import GroupState, StackState, StateDamaged, apply_resources, read_state
+from daskfleet_stacks.connection import Connection
+from daskfleet_stacks.spec import FleetSpec
+
+
+class Creation:
+    """One `up`: from the spec to a stack that has been made so. Called with the fleet's lock held."""
+
+    def __init__(self, spec: FleetSpec, cloud: Cloud, paths: FleetPaths, progress: Progress) -> None:
+        self.created = False
+        """Whether this `up` began the fleet, so that it is removed again where it fails."""
+        self._spec = spec
+        self._cloud = cloud
+        self._paths = paths
+        self._progress = progress
+        self._wanted = {group.name: int(group.count) for group in spec.workers}  # type: ignore[attr-defined]
+
+    def run(self, confirm: Confirm | None) -> tuple[Connection, StackState]:
+        """Make it so.
+
+        Raises:
+            Declined: a person said no; nothing was changed.
+        """
+        old = self._read_old()
+        find_engine()  # Told before anything else: without it nothing can be made.
+        self._progress.step("looking whether the fleet can be made")
+        require_checks(self._cloud, self._spec)
+        stack = load_stack(self._spec.name, self._paths, self._progress)
+        is_there = stack.open()
+        if not is_there:
+            self._check_name_is_free()
+            self.created = True
+        state = self._write_wanted(old)
+        stack.configure(self._dump_spec())
+        if not is_there:
+            stack.create()
+        plan, is_still = self._plan(stack, old)
+        if not plan.is_empty and confirm is not None and not self._ask(plan, confirm):
+            self._forget(stack, old)
+            raise Declined(f"fleet '{self._spec.name}' was not changed.")
+        # An update that changes no resource may change what the stack exports.
+        if not (is_still and old is not None and old.complete and old.spec == state.spec):
+            stack.up(load_program(), total=plan.total)
+        return self._finish(stack, state)
+
+    def _read_old(self) -> StackState | None:
+        try:
+            old = read_state(self._paths)
+        except StateDamaged as error:
+            self._progress.step(f"{error} Going by the stack alone")
+            return None
+        if old is not None and (old.provider, old.region) != (self._spec.provider, self._cloud.region):
+            raise FleetError(
+                f"fleet '{self._spec.name}' is in {old.provider} {old.region}, and a fleet does not move. Take it down "
+                "first, or choose another name."
+            )
+        return old
+
+    def _check_name_is_free(self) -> None:
+        """Make sure that nothing in the region has the fleet's name: `down` goes by it."""
+        found = self._cloud.find_strangers(self._spec.name)
+        if found:
+            name, provider, region = self._spec.name, self._spec.provider, self._cloud.region
+            raise FleetError(
+                f"there is a fleet '{name}' in {region} already, of which this machine's stacks know nothing "
+                f"({', '.join(found[:3])}). If it is somebody's, choose another name, or use it: `daskfleet connect "
+                f"{name} --provider {provider} --region {region}`. If it is what is left of yours: `daskfleet down "
+                f"{name} --provider {provider} --region {region}`."
+            )
+
+    def _dump_spec(self) -> dict[str, Any]:
+        return self._spec.model_dump(mode="json", exclude_defaults=True) | {
+            "name": self._spec.name,
+            "provider": self._spec.provider,
+        }
+
+    def _write_wanted(self, old: StackState | None) -> StackState:
+        known = {group.name: group for group in old.groups} if old is not None else {}
+        groups = tuple(
+            GroupState(
+                name=name,
+                count=count,
+                id=known[name].id if name in known else "",
+                workers_per_machine=known[name].workers_per_machine if name in known else 1,
+            )
+            for name, count in self._wanted.items()
+        )
+        state = StackState(
+            provider=self._spec.provider,
+            region=self._cloud.region,
+            spec=self._dump_spec(),
+            created=old.created if old is not None else time.time(),
+            groups=groups,
+            log_group=old.log_group if old is not None else "",
+            scheduler_machine=old.scheduler_machine if old is not None else "",
+        )
+        self._write_state(state)
+        return state
+
+    def _write_state(self, state: StackState) -> None:
+        make_private_folder(self._paths.root)
+        write_private_file(self._paths.state, state.model_dump_json(indent=2))
+
+    def _plan(self, stack: FleetStack, old: StackState | None) -> tuple[Plan, bool]:
+        """What would change, and whether the engine would change nothing at all."""
+        self._progress.step("planning")
+        report = stack.preview(load_program())
+        if is_pending(report.warnings):
+            self._progress.step("an earlier update was killed; looking at what it made")
+            stack.refresh()
+            report = stack.preview(load_program())
+        groups = old.resources.groups if old is not None else ()
+        counts = plan_counts(self._wanted, self._cloud.count_machines(groups)) if groups else []
+        return build_plan(self._spec.name, report.steps, counts), report.is_still
+
+    def _ask(self, plan: Plan, confirm: Confirm) -> bool:
+        name = self._spec.name
+        return confirm(Question(render_plan(plan), "Make this so?", f"fleet '{name}' was not changed"))
+
+    def _forget(self, stack: FleetStack, old: StackState | None) -> None:
+        """Leave no trace of a fleet that was not to be."""
+        if self.created:
+            stack.remove()
+            shutil.rmtree(self._paths.root, ignore_errors=True)
+            self.created = False
+        elif old is not None:
+            self._write_state(old)
+
+    def _finish(self, stack: FleetStack, state: StackState) -> tuple[Connection, StackState]:
+        """Take over what the stack exports, and give the groups their counts."""
+        outputs = stack.read_outputs()
+        source = f"the stack of fleet '{self._spec.name}'"
+        connection = parse_outputs(outputs, source)
+        state = apply_resources(state, self._cloud.read_resources(outputs.get("resources") or {}))
+        state = state.model_copy(update={"complete": False})
+        self._write_state(state)
+        self._apply_counts(state)
+        written = write_connection(connection, self._paths)
+        state = state.model_copy(update={"complete": True})
+        self._write_state(state)
+        return written, state
+
+    def _apply_counts(self, state: StackState) -> None:
+        """One call for each group that has another number of machines than is wanted."""
+        groups = state.resources.groups
+        for change in plan_counts(self._wanted, self._cloud.count_machines(groups)):
+            self._progress.step(f"group {change.group}: {change.before} to {change.after} machines")
+            self._cloud.set_count(next(group for group in groups if group.name == change.group), change.after)
+
+
+def load_program() -> Any:
+    """The program that makes the resources, as `pulumi up` runs it."""
+    from daskfleet_stacks.deploy import deploy
+
+    return deploy

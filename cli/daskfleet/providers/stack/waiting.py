@@ -1,0 +1,112 @@
+"""Wait until a fleet's workers have registered, by the marks in its log: its scheduler need not be reachable."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from daskfleet.errors import FleetError
+from daskfleet.progress import Progress
+from daskfleet.providers.base import count_enough
+from daskfleet.providers.stack.cloud import Cloud, Machine, Resources
+from daskfleet.providers.stack.nodes import MarkBook, Outlook, judge
+from daskfleet.providers.stack.report import report_failure
+
+POLL_SECONDS = 2.0
+LATE_SECONDS = 300.0
+"""Marks may arrive that much later than they were written, or be written by a clock that is that much behind."""
+
+MEMORY_SECONDS = 24 * 3600.0
+"""How far back marks are read: a machine older than that, of which nothing bad is heard, has long registered."""
+
+
+class SchedulerMissing(FleetError):
+    """The scheduler never came up."""
+
+
+class WorkersMissing(FleetError):
+    """Fewer workers came up than were to; the others serve."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time, for tests to have their own."""
+
+    now: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+
+
+class Waiter:
+    """Looks at a fleet until it is up."""
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        fleet: str,
+        resources: Resources,
+        wanted: Mapping[str, int],
+        progress: Progress,
+        clock: Clock | None = None,
+    ) -> None:
+        self._cloud = cloud
+        self._fleet = fleet
+        self._resources = resources
+        self._wanted = wanted
+        self._per_machine = {group.name: group.workers_per_machine for group in resources.groups}
+        self._progress = progress
+        self._clock = clock or Clock()
+        self.book = MarkBook()
+        """The marks that were read."""
+        self.machines: list[Machine] = []
+        """The fleet's machines, as of the last look."""
+
+    def look(self) -> Outlook:
+        """How far the fleet is: one call for the machines, one stream of pages for what is new in the log."""
+        self.machines = [
+            machine
+            for machine in self._cloud.list_machines(self._fleet)
+            if machine.group is not None or machine.id == self._resources.scheduler_machine
+        ]
+        horizon = self._clock.now() - MEMORY_SECONDS
+        first = min((machine.launched for machine in self.machines if machine.state != "gone"), default=horizon)
+        since = max(self.book.latest or first, horizon) - LATE_SECONDS
+        self.book.add(self._cloud.read_marks(self._resources.log_group, since))
+        return judge(self.machines, self.book, self._wanted, self._per_machine, settled_before=horizon)
+
+    def wait(self, timeout: float, share: float) -> None:
+        """Wait until the share of the wanted machines has registered.
+
+        Raises:
+            SchedulerMissing, WorkersMissing: it has not in time, or what is missing has given up.
+        """
+        deadline = self._clock.now() + timeout
+        told: set[str] = set()
+        self._progress.step("waiting for the scheduler")
+        while True:
+            outlook = self.look()
+            if outlook.scheduler_is_up:
+                self._progress.count("machines", outlook.done, outlook.total)
+                if outlook.done >= count_enough(share, outlook.total):
+                    return
+            self._tell_failures(outlook, told)
+            over = self._clock.now() > deadline
+            if over or _is_hopeless(outlook):
+                why = f"within {timeout:g} s" if over else "and those that are missing have given up"
+                text = report_failure(self._cloud, self._fleet, self._resources, outlook, why)
+                raise WorkersMissing(text) if outlook.scheduler_is_up else SchedulerMissing(text)
+            self._clock.sleep(POLL_SECONDS)
+
+    def _tell_failures(self, outlook: Outlook, told: set[str]) -> None:
+        for node in (*((outlook.scheduler,) if outlook.scheduler else ()), *outlook.missing):
+            text = node.marks.failure
+            if text and text not in told:
+                told.add(text)
+                self._progress.step(f"{node.machine.node}: {text}")
+
+
+def _is_hopeless(outlook: Outlook) -> bool:
+    """Whether nothing that is missing still tries."""
+    if not outlook.scheduler_is_up:
+        return outlook.scheduler is not None and outlook.scheduler.has_given_up
+    return bool(outlook.missing) and not outlook.not_launched and all(node.has_given_up for node in outlook.missing)
