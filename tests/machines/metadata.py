@@ -73,6 +73,10 @@ class Instance:
     """`None` is the name that AWS makes of the address."""
     tags: Mapping[str, str] = field(default_factory=dict)
     user_data: str | None = None
+    public_key: str | None = None
+    """The key of SSH that it was launched with."""
+    http_tokens: str = "required"
+    """`optional` answers without a token, too. cloud-init asks for none where the hardware is not AWS's."""
     notices: Mapping[str, str] = field(default_factory=dict)
     """What AWS announces to it: texts by their paths below `meta-data`, `spot/instance-action`."""
 
@@ -93,6 +97,7 @@ class Instance:
             "version": "2017-09-30",
         }
         paths = {
+            "http-tokens": self.http_tokens,
             "dynamic/instance-identity/document": json.dumps(document, indent=2),
             "meta-data/ami-id": self.image_id,
             "meta-data/hostname": hostname,
@@ -108,6 +113,8 @@ class Instance:
         }
         if self.user_data is not None:
             paths["user-data"] = self.user_data
+        if self.public_key is not None:
+            paths |= {"meta-data/public-keys": "0=key", "meta-data/public-keys/0/openssh-key": self.public_key}
         if self.role is not None:
             paths[f"meta-data/iam/security-credentials/{self.role}"] = self.credentials.render(now)
         return paths
