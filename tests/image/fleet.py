@@ -16,7 +16,7 @@ from typing import Any
 
 from daskfleet.home import FleetPaths
 from daskfleet.providers.local.certificates import issue_certificates
-from daskfleet_images.node.document import AwsSecret, SchedulerDocument, WorkersDocument
+from daskfleet_images.node.document import AwsLogs, AwsSecret, SchedulerDocument, WorkersDocument
 from daskfleet_images.node.user_data import render_user_data
 from daskfleet_stacks.connection import validate_connection
 from image.built import BuiltImage
@@ -25,6 +25,7 @@ from machines.metadata import AWS, METADATA_ADDRESS, REGION, Instance, start_aws
 
 FLEET = "lab"
 SCHEDULER_ADDRESS = "10.77.0.5"
+LOG_GROUP = f"/daskfleet/{FLEET}/nodes"
 MARKS = Path("/run/daskfleet/marks.jsonl")
 
 HOLD_DATA = """
@@ -56,16 +57,32 @@ class Cloud:
     machines: list[Machine] = field(default_factory=list)
     """Those that were booted."""
 
+    @property
+    def logs(self) -> AwsLogs:
+        """Where the nodes' log goes."""
+        return AwsLogs(group=LOG_GROUP, region=REGION, endpoint_url=self.aws.services.endpoint_url)
+
     def reference(self, role: str, **changes: Any) -> AwsSecret:
         """Where a node of that role finds its TLS material."""
         values = {"secret": self.secrets[role], "region": REGION, "endpoint_url": self.aws.services.endpoint_url}
         return AwsSecret(**{**values, **changes})
+
+    def read_log(self, stream: str) -> list[str]:
+        """The messages in a stream of the fleet's log group; none if there is no such stream."""
+        streams = self.aws.services.call("logs", "describe_log_streams", logGroupName=LOG_GROUP)["logStreams"]
+        if stream not in {each["logStreamName"] for each in streams}:
+            return []
+        events = self.aws.services.call(
+            "logs", "get_log_events", logGroupName=LOG_GROUP, logStreamName=stream, startFromHead=True
+        )["events"]
+        return [event["message"] for event in events]
 
     def scheduler_document(self, **changes: Any) -> SchedulerDocument:
         values = {
             "fleet": FLEET,
             "scheduler_address": f"tls://{SCHEDULER_ADDRESS}:8786",
             "tls": self.reference("scheduler"),
+            "logs": self.logs,
             "marks_file": MARKS,
         }
         return SchedulerDocument(**{**values, **changes})
@@ -76,6 +93,7 @@ class Cloud:
             "group": "cpu",
             "scheduler_address": f"tls://{SCHEDULER_ADDRESS}:8786",
             "tls": self.reference("worker"),
+            "logs": self.logs,
             "workers": 1,
             "threads": "auto",
             "local_directory": Path("/var/lib/daskfleet/scratch"),
@@ -175,6 +193,7 @@ def open_cloud(folder: Path, image: BuiltImage) -> Iterator[Cloud]:
     """A network with the stand-in for AWS, the fleet's secrets, and a client's connection."""
     with Network(addresses=[METADATA_ADDRESS]) as network:
         aws = start_aws(network)
+        aws.services.call("logs", "create_log_group", logGroupName=LOG_GROUP)
         files = issue_certificates(FLEET, datetime.datetime.now(datetime.UTC))
         secrets = aws.services.create_fleet_secrets(FLEET, files)
         write_connection(FleetPaths(folder / "home" / "fleets" / FLEET), files, image)

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from image.fleet import MARKS, SCHEDULER_ADDRESS, Cloud
+from daskfleet_images.node.document import AwsLogs
+from harness import await_true
+from image.fleet import FLEET, LOG_GROUP, MARKS, SCHEDULER_ADDRESS, Cloud
 from machines import Container
+from machines.metadata import REGION, Instance
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 REGISTERED = "registered"
@@ -51,6 +54,50 @@ def test_an_unchanged_script_computes_on_machines_that_read_their_keys_by_their_
         # What Dask itself logs stays in the journal, unless it warns.
         assert not re.search(r"distributed\.\S* - INFO", machine.console())
         assert re.search(r"distributed\.\S* - INFO", machine.exec(["journalctl", "--no-pager"]).stdout)
+
+
+def test_marks_and_log_of_every_machine_are_in_the_fleet_s_log_group(cloud: Cloud, fleet: dict[str, Container]):
+    cloud.compute("client.run(lambda: __import__('logging').getLogger('distributed.worker').warning('hello'))")
+    for name, machine in fleet.items():
+        stream = f"scheduler/{name}" if name == "scheduler" else f"cpu/{name}"
+        marks = machine.exec(["cat", str(MARKS)]).stdout.splitlines()
+        await_true(lambda: set(marks) <= set(cloud.read_log(stream)), f"the marks of {name}")  # noqa: B023
+        if name != "scheduler":
+            told = "distributed.worker - WARNING - hello"
+            await_true(lambda: told in cloud.read_log(stream), f"the line of the worker of {name}")  # noqa: B023
+        assert "cannot be sent" not in machine.exec(["journalctl", "--no-pager"]).stdout
+
+
+def test_the_address_of_aws_may_stand_in_the_environment_of_the_unit(cloud: Cloud, tmp_path: Path):
+    drop_in = tmp_path / "aws.conf"
+    drop_in.write_text(f"[Service]\nEnvironment=AWS_ENDPOINT_URL={cloud.aws.services.endpoint_url}\n")
+    document = cloud.scheduler_document(
+        tls=cloud.reference("scheduler", endpoint_url=None), logs=AwsLogs(group=LOG_GROUP, region=REGION)
+    )
+    machine = cloud.boot_container(
+        "scheduler",
+        document,
+        SCHEDULER_ADDRESS,
+        read_only_binds={"/etc/systemd/system/daskfleet-node.service.d/aws.conf": drop_in},
+    )
+    machine.await_console("phase: registered", timeout=90)
+    await_true(lambda: '"registered"' in "".join(cloud.read_log("scheduler/scheduler")), "the mark")
+
+
+def test_a_worker_whose_machine_will_be_taken_away_stops_in_order(cloud: Cloud, fleet: dict[str, Container]):
+    machine = cloud.boot_container("spot", cloud.workers_document(watch="aws-interruptions"))
+    machine.await_console("phase: registered", timeout=90)
+    notices = {"spot/instance-action": '{"action": "terminate", "time": "2026-11-24T10:02:00Z"}'}
+    cloud.aws.metadata.add(Instance(machine.address, role=f"daskfleet-{FLEET}", notices=notices))
+    machine.await_console("phase: stopped AWS takes this machine away: terminate at", timeout=90)
+    await_true(lambda: '"stopped"' in "".join(cloud.read_log("cpu/spot")), "the mark")
+
+    def is_over() -> bool:
+        state = machine.exec(["systemctl", "show", "--property=ActiveState,Result,NRestarts", "daskfleet-node"]).stdout
+        return set(state.split()) == {"ActiveState=inactive", "Result=success", "NRestarts=0"}
+
+    await_true(is_over, "the service has stopped, and is not started again")
+    assert cloud.count_workers() == 2
 
 
 def test_nothing_but_sshd_and_dask_listens(cloud: Cloud, fleet: dict[str, Container]):

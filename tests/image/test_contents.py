@@ -128,7 +128,10 @@ def test_sshd_takes_keys_only_and_never_root(image: BuiltImage):
     assert settings["passwordauthentication"] == "no"
     assert settings["kbdinteractiveauthentication"] == "no"
     assert settings["permitrootlogin"] == "no"
-    assert settings["allowtcpforwarding"] == "yes"  # How a tunnel to a private scheduler is made.
+    assert settings["allowtcpforwarding"] == "local"  # How a tunnel to a private scheduler is made.
+    assert settings["permitopen"] == "*:8786 127.0.0.1:8787 localhost:8787"
+    for name in ("x11forwarding", "allowagentforwarding", "allowstreamlocalforwarding", "permittunnel", "gatewayports"):
+        assert settings[name] == "no", name
 
 
 def test_object_stores_of_all_clouds_can_be_read(image: BuiltImage):

@@ -119,6 +119,18 @@ def test_the_marks_hold_the_failure_too(cloud: Cloud):
     failures = [mark for mark in marks if mark["phase"] == "failed"]
     assert failures
     assert "no scheduler answered" in failures[0]["detail"]
+    await_true(lambda: '"failed"' in "".join(cloud.read_log("cpu/worker")), "the failure in the fleet's log group")
+    sent = [message for message in cloud.read_log("cpu/worker") if message.startswith("{")]
+    assert [json.loads(mark)["phase"] for mark in sent][:2] == ["kernel", "booted"]
+
+
+def test_a_log_group_that_may_not_be_written_to_is_told_once_and_the_node_works(cloud: Cloud):
+    logs = cloud.logs.model_copy(update={"group": "/daskfleet/lab/none"})
+    machine = cloud.boot_container("scheduler", cloud.scheduler_document(logs=logs), SCHEDULER_ADDRESS)
+    machine.await_console("phase: registered", timeout=90)
+    machine.await_console("the log cannot be sent to the log group '/daskfleet/lab/none'", timeout=60)
+    assert machine.console().count("cannot be sent") == 1
+    assert "make the log group" in machine.console()
 
 
 @pytest.fixture(autouse=True)

@@ -51,11 +51,12 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, token, {"X-aws-ec2-metadata-token-ttl-seconds": seconds})
 
     def do_GET(self) -> None:
+        paths = json.loads(self.instances.read_text()).get(self.client_address[0], {})
         address, until = self.tokens.get(self.headers.get("X-aws-ec2-metadata-token", ""), ("", 0.0))
-        if address != self.client_address[0] or until < time.monotonic():
+        has_token = address == self.client_address[0] and until >= time.monotonic()
+        if not has_token and paths.get("http-tokens") != "optional":
             self.answer(401)
             return
-        paths = json.loads(self.instances.read_text()).get(address, {})
         found = find_answer(paths, VERSION.sub("", self.path)) if VERSION.match(self.path) else None
         self.answer(404) if found is None else self.answer(200, found)
 

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from node_runner import (
     await_phase,
     await_registered,
     failure,
+    find_free_port,
     run_nodes,
     worker_names,
 )
@@ -34,6 +35,7 @@ from node_runner import (
 from daskfleet.providers.local.certificates import issue_certificates
 from daskfleet.providers.local.processes import find_processes
 from harness import await_true
+from machines import metadata_service
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 REGION = "eu-west-1"
@@ -400,3 +402,45 @@ def test_a_machine_that_is_taken_away_does_not_wait_long_for_a_scheduler_that_is
     scheduler.process.kill()
     scheduler.exit_code()
     await_true(lambda: not find_processes(nodes.folder), "the end of every process of the nodes")
+
+
+@pytest.fixture
+def publish(tmp_path: Path) -> Iterator[Callable[..., int]]:
+    """Sets what the metadata service tells of this machine, and returns its port."""
+    port, instances, requests = find_free_port(), tmp_path / "instances.json", tmp_path / "requests.jsonl"
+    program = [sys.executable, metadata_service.__file__, "127.0.0.1", str(port), str(instances), str(requests)]
+
+    def publish(**texts: str) -> int:
+        new = instances.with_suffix(".new")
+        new.write_text(json.dumps({"127.0.0.1": {f"meta-data/{path}": text for path, text in texts.items()}}))
+        new.rename(instances)
+        return port
+
+    publish()
+    with subprocess.Popen(program) as metadata:
+        yield publish
+        metadata.kill()
+
+
+@pytest.mark.parametrize("path", ["spot/instance-action", "events/recommendations/rebalance"])
+def test_a_machine_that_will_be_taken_away_hands_its_data_over_and_stops(
+    nodes: Nodes, publish: Callable[..., int], path: str
+):
+    nodes.make_scheduler().start()
+    leaving = nodes.make_workers("old-0", name="old", watch="aws-interruptions")
+    leaving.start(AWS_EC2_METADATA_SERVICE_ENDPOINT=f"http://127.0.0.1:{publish()}")
+    staying = nodes.make_workers("new-0", name="new").start()
+    for node, worker in ((leaving, "old-0"), (staying, "new-0")):
+        await_registered(node, worker)
+    client = nodes.connect()
+    address = ask_workers(client)["old-0"]["address"]
+    held = [client.scatter(number, workers=[address], broadcast=False, hash=False) for number in range(20)]
+    publish(**{path: '{"action": "terminate", "time": "2026-11-24T10:02:00Z"}'})
+    assert leaving.exit_code() == 0, "in order: nothing is to start it again"
+    assert client.gather(held) == list(range(20))
+    assert worker_names(client) == {"new-0"}
+    stopped = leaving.mark_list[-1]
+    assert stopped.phase == "stopped"
+    assert stopped.detail is not None
+    assert stopped.detail.endswith(": terminate at 2026-11-24T10:02:00Z")
+    assert "the workers hand their data over and stop" in leaving.log

@@ -36,7 +36,7 @@ from daskfleet.services.images.uv import NoSolution, UvFailed, explain_failure, 
 
 ROOT = Path(__file__).parents[2]
 HASH = f"--hash=sha256:{'0' * 64}"
-NEEDED = {find_name(need): "2099.1.0" for need in (*NODE_NEEDS, *STORES, "botocore")}
+NEEDED = {find_name(need): "2099.1.0" for need in (*NODE_NEEDS, *STORES, *CLOUD_NEEDS["aws"])}
 
 
 def lock(**versions: str) -> str:
@@ -159,7 +159,7 @@ def test_the_default_environment_has_the_versions_that_the_tests_run_with():
     dev = choose_entries(parse_requirements((ROOT / "requirements/dev.txt").read_text()).entries, "x86_64")
     theirs = {entry.name: entry.version for entry in dev}
     differing = {name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]}
-    assert differing <= {"botocore"}  # s3fs and boto3 each hold it at a version of their own.
+    assert differing <= {"boto3", "botocore", "s3transfer"}  # s3fs holds botocore at a version of its own.
 
 
 def test_the_default_environment_with_gpus_is_the_other_and_cuda_for_the_driver_of_debian():

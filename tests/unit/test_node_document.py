@@ -14,6 +14,7 @@ from daskfleet.providers.local.documents import build_connection, render_schedul
 from daskfleet.providers.local.provider import read_versions
 from daskfleet.providers.local.state import LocalState, size_groups
 from daskfleet_images.node.document import (
+    AwsLogs,
     AwsSecret,
     SchedulerDocument,
     TLSFiles,
@@ -33,6 +34,7 @@ COMMON = {
 }
 SCHEDULER = {**COMMON, "role": "scheduler", "dashboard_address": "127.0.0.1:8787"}
 WORKERS = {**COMMON, "role": "workers", "group": "cpu", "workers": ["cpu-0", "cpu-1"], "threads": 2}
+LOGS = {"destination": "aws-cloudwatch", "group": "/daskfleet/x/nodes", "region": "eu-west-1"}
 SECRET = {"source": "aws-secrets-manager", "secret": "fleets/x/worker", "region": "eu-west-1"}
 
 SPEC = """\
@@ -80,11 +82,12 @@ def test_what_a_document_does_not_say_is_the_safe_default():
     assert isinstance(workers, WorkersDocument)
     for document in (scheduler, workers):
         assert document.version == 1
-        assert document.marks_file is document.working_directory is None
+        assert document.marks_file is document.working_directory is document.logs is None
         assert document.exit_on_stdin_eof is False
         assert document.log_level == "info"
     assert (workers.memory_limit, workers.resources, workers.local_directory) == ("auto", {}, None)
     assert (scheduler.join_timeout, workers.join_timeout, workers.retire_on_stop) == (300, 300, False)
+    assert workers.watch is None
 
 
 def test_a_document_may_leave_to_the_machine_what_only_the_machine_knows():
@@ -105,6 +108,13 @@ def test_tls_material_is_in_files_or_in_a_secret_and_without_a_word_in_files():
     secret = parse_node_document(json.dumps({**SCHEDULER, "tls": SECRET})).tls
     assert secret == AwsSecret(secret="fleets/x/worker", region="eu-west-1")
     assert secret.place == "the secret 'fleets/x/worker' of AWS Secrets Manager in eu-west-1"
+
+
+def test_the_log_of_either_role_may_go_to_cloudwatch():
+    for document in (SCHEDULER, WORKERS):
+        logs = parse_node_document(json.dumps({**document, "logs": LOGS})).logs
+        assert logs == AwsLogs(group="/daskfleet/x/nodes", region="eu-west-1", endpoint_url=None)
+        assert logs.place == "the log group '/daskfleet/x/nodes' of CloudWatch in eu-west-1"
 
 
 @pytest.mark.parametrize(
@@ -153,6 +163,11 @@ def test_a_document_survives_being_written_and_read(document: dict[str, Any], tm
         ({"tls": {**SECRET, "value": "x"}}, "tls.aws-secrets-manager.value"),
         ({"tls": {**COMMON["tls"], "source": "aws-secrets-manager"}}, "tls.aws-secrets-manager.secret"),
         ({"log_level": "loud"}, "log_level"),
+        ({"logs": "aws-cloudwatch"}, "logs"),
+        ({"logs": {**LOGS, "destination": "a-drawer"}}, "logs.destination"),
+        ({"logs": {**LOGS, "group": ""}}, "logs.group"),
+        ({"logs": {**LOGS, "stream": "x"}}, "logs.stream"),
+        ({"watch": "the-sky"}, "watch"),
         ({"threads": 0}, "threads"),
         ({"threads": 1.5}, "threads"),
         ({"threads": "all"}, "threads: Value error, threads are a number above zero, or 'auto'"),

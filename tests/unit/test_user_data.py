@@ -20,6 +20,7 @@ SCHEDULER = SchedulerDocument.model_validate(
         "scheduler_address": "tls://scheduler.research.internal:8786",
         "tls": {"source": "aws-secrets-manager", "secret": "daskfleet/research/scheduler", "region": "eu-west-1"},
         "marks_file": "/run/daskfleet/marks.jsonl",
+        "logs": {"destination": "aws-cloudwatch", "group": "/daskfleet/research/nodes", "region": "eu-west-1"},
     }
 )
 WORKERS = WorkersDocument.model_validate(
@@ -34,6 +35,7 @@ WORKERS = WorkersDocument.model_validate(
         "local_directory": "/var/lib/daskfleet/scratch",
         "marks_file": "/run/daskfleet/marks.jsonl",
         "retire_on_stop": True,
+        "watch": "aws-interruptions",
     }
 )
 DOCUMENTS = {"scheduler": SCHEDULER, "workers": WORKERS}

@@ -1,8 +1,11 @@
-"""Reading a secret of AWS Secrets Manager with the machine's own role."""
+"""Services of AWS, asked with the machine's own role: its secrets, and what is wrong when a service gives no answer."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from daskfleet_images.node.document import AwsSecret
@@ -13,17 +16,30 @@ READ_SECONDS = 5.0
 METADATA_SECONDS = 2
 """The machine's metadata service answers in milliseconds, or is not there."""
 
-REMEDIES = {
-    "ResourceNotFoundException": "make the secret, or correct `tls.secret` and `tls.region`",
-    "AccessDeniedException": "allow the machine's role secretsmanager:GetSecretValue on it",
-    "DecryptionFailure": "allow the machine's role kms:Decrypt on the secret's key",
-    "InvalidRequestException": "see whether the secret is marked for deletion",
-    "ThrottlingException": "start fewer machines at once",
-}
-"""What a person can do about an answer of the service, by its code."""
 
-CREDENTIALS = "give the machine an instance profile whose role may read the secret"
-NETWORK = "open a way to the service: a NAT gateway, or a VPC endpoint for secretsmanager"
+@dataclass(frozen=True)
+class Remedies:
+    """What a person can do where a service gives no answer."""
+
+    answers: Mapping[str, str]
+    """By the code of what the service says."""
+    credentials: str
+    network: str
+    document: str
+
+
+SECRET_REMEDIES = Remedies(
+    {
+        "ResourceNotFoundException": "make the secret, or correct `tls.secret` and `tls.region`",
+        "AccessDeniedException": "allow the machine's role secretsmanager:GetSecretValue on it",
+        "DecryptionFailure": "allow the machine's role kms:Decrypt on the secret's key",
+        "InvalidRequestException": "see whether the secret is marked for deletion",
+        "ThrottlingException": "start fewer machines at once",
+    },
+    "give the machine an instance profile whose role may read the secret",
+    "open a way to the service: a NAT gateway, or a VPC endpoint for secretsmanager",
+    "correct `tls` in the node document",
+)
 
 
 def read_secret(source: AwsSecret) -> str:
@@ -34,15 +50,26 @@ def read_secret(source: AwsSecret) -> str:
         NodeFailed: botocore is not there.
     """
     try:
-        import botocore.config
-        import botocore.session
-        from botocore import exceptions
+        with told_as(SECRET_REMEDIES):
+            client = open_client("secretsmanager", source.region, source.endpoint_url)
+            answer: dict[str, Any] = client.get_secret_value(SecretId=source.secret)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "botocore":
             raise
         raise NodeFailed(
             f"{source.place} cannot be read: botocore is not installed; add it, or s3fs which brings it, to the image"
         ) from None
+    text = answer.get("SecretString")
+    if not isinstance(text, str):
+        raise NotYet("its value is binary", "store the value as text, not as binary")
+    return text
+
+
+def open_client(service: str, region: str, endpoint_url: str | None) -> Any:
+    """A client of a service that does not wait long for an answer and asks once."""
+    import botocore.config
+    import botocore.session
+
     for name in ("botocore", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)  # At debug they write down what the service answers.
     # A new session each time: one that once found no credentials does not look for them again.
@@ -52,28 +79,29 @@ def read_secret(source: AwsSecret) -> str:
     config = botocore.config.Config(
         connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"total_max_attempts": 1}
     )
+    return session.create_client(service, region_name=region, endpoint_url=endpoint_url, config=config)
+
+
+@contextmanager
+def told_as(remedies: Remedies) -> Iterator[None]:
+    """What a service's client raises becomes `NotYet`, with the reason and the remedy."""
+    from botocore import exceptions
+
     try:
-        client = session.create_client(
-            "secretsmanager", region_name=source.region, endpoint_url=source.endpoint_url, config=config
-        )
-        answer: dict[str, Any] = client.get_secret_value(SecretId=source.secret)
+        yield
     except exceptions.ClientError as error:
-        raise explain_answer(error.response) from None
+        raise explain_answer(error.response, remedies) from None
     except (exceptions.NoCredentialsError, exceptions.CredentialRetrievalError) as error:
-        raise NotYet(f"this machine has no credentials: {error}", CREDENTIALS, "credentials") from None
+        raise NotYet(f"this machine has no credentials: {error}", remedies.credentials, "credentials") from None
     except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
-        raise NotYet(f"the service cannot be reached: {error}", NETWORK, type(error).__name__) from None
+        raise NotYet(f"the service cannot be reached: {error}", remedies.network, type(error).__name__) from None
     except (exceptions.BotoCoreError, ValueError) as error:
-        raise NotYet(str(error), "correct `tls` in the node document", type(error).__name__) from None
-    text = answer.get("SecretString")
-    if not isinstance(text, str):
-        raise NotYet("its value is binary", "store the value as text, not as binary")
-    return text
+        raise NotYet(str(error), remedies.document, type(error).__name__) from None
 
 
-def explain_answer(response: Any) -> NotYet:
+def explain_answer(response: Any, remedies: Remedies = SECRET_REMEDIES) -> NotYet:
     """What the service refused, and what a person can do about it."""
     error = response.get("Error", {})
     code, message = str(error.get("Code", "unknown")), str(error.get("Message", ""))
-    remedy = REMEDIES.get(code, "see what the service says")
+    remedy = remedies.answers.get(code, "see what the service says")
     return NotYet(f"{code}: {message}" if message else code, remedy, code)

@@ -87,6 +87,26 @@ class AwsSecret(_Model):
         return f"the secret {self.secret!r} of AWS Secrets Manager in {self.region}"
 
 
+class AwsLogs(_Model):
+    """The node's log in CloudWatch Logs, written with the machine's role.
+
+    The log group is there already. Each machine makes a stream in it, `scheduler/HOST` or `GROUP/HOST`.
+    """
+
+    destination: Literal["aws-cloudwatch"] = "aws-cloudwatch"
+    group: str = Field(min_length=1)
+    """Name of the log group."""
+    region: str = Field(min_length=1)
+    """Region that the log group is in."""
+    endpoint_url: str | None = None
+    """Address of the service, where it is not the region's own."""
+
+    @property
+    def place(self) -> str:
+        """What a person calls it."""
+        return f"the log group {self.group!r} of CloudWatch in {self.region}"
+
+
 def _tls_source(value: Any) -> Any:
     return value.get("source", "files") if isinstance(value, dict) else getattr(value, "source", "files")
 
@@ -122,6 +142,8 @@ class _Node(_Model):
     """Level of the `distributed` logger."""
     marks_file: Path | None = None
     """File that the phase marks are appended to, besides the log."""
+    logs: AwsLogs | None = None
+    """Where the log and the phase marks go to besides; `None` is nowhere. It never keeps the node from its work."""
     working_directory: Path | None = None
     """Directory to change to; `None` stays where the node was started."""
     exit_on_stdin_eof: bool = False
@@ -160,6 +182,8 @@ class WorkersDocument(_Node):
     retire_on_stop: bool = False
     """At SIGTERM, move the workers' data to other workers before stopping. A fleet that goes down as a whole has no
     use for it; a machine that is taken away has."""
+    watch: Literal["aws-interruptions"] | None = None
+    """Whose notice that the machine will be taken away is heeded: the workers then move their data and stop."""
 
 
 NodeDocument = Annotated[SchedulerDocument | WorkersDocument, Field(discriminator="role")]

@@ -12,7 +12,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ import psutil
 from daskfleet_images.node.console import set_up_logging, tell_error
 from daskfleet_images.node.document import SchedulerDocument, TLSFiles, WorkersDocument, read_node_document
 from daskfleet_images.node.errors import NodeDocumentError, NodeFailed, NodeStopped, one_line
+from daskfleet_images.node.logs import LogShipper
 from daskfleet_images.node.marks import MarkWriter
 from daskfleet_images.node.notify import Notifier
 from daskfleet_images.node.resolve import Facts, read_facts, resolve_scheduler, resolve_workers
@@ -82,11 +84,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Until the node can heed it: the document is read anyway, and once more when it can.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     stop, notifier = _Stop(), Notifier()
-    marks = MarkWriter(notifier)
+    marks, logs = MarkWriter(notifier), LogShipper()
     set_up_logging()
     try:
         stop.listen()
-        return _start(Path(arguments[0]).absolute(), marks, notifier, stop)
+        return _start(Path(arguments[0]).absolute(), marks, logs, notifier, stop)
     except NodeStopped:
         notifier.send(STOPPING=1)
         marks.mark("stopped")
@@ -98,9 +100,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logger.exception("the node failed")
         marks.mark("failed", detail=one_line(f"{type(error).__name__}: {error}"))
         return 1
+    finally:
+        logs.close()
 
 
-def _start(path: Path, marks: MarkWriter, notifier: Notifier, stop: _Stop) -> int:
+def _start(path: Path, marks: MarkWriter, logs: LogShipper, notifier: Notifier, stop: _Stop) -> int:
     if notifier and (started := find_machine_start()) is not None:
         marks.mark("kernel", at=started)
     marks.mark("booted", at=psutil.Process().create_time())
@@ -110,7 +114,7 @@ def _start(path: Path, marks: MarkWriter, notifier: Notifier, stop: _Stop) -> in
         notifier.send(STATUS=str(error))
         tell_error(str(error))
         return 2
-    marks.write_to(document.marks_file)
+    logs.start(document, marks.write_to(document.marks_file))
     marks.mark("document")
     notifier.send(EXTEND_TIMEOUT_USEC=int(1e6 * (2 * document.join_timeout + START_MARGIN_SECONDS)))
     facts = read_facts(document, seconds=document.join_timeout)
@@ -128,7 +132,7 @@ def _start(path: Path, marks: MarkWriter, notifier: Notifier, stop: _Stop) -> in
                 except OSError as error:  # It may be gone by now; the node can do without.
                     logger.warning("staying in %s: %s: %s", Path.cwd(), document.working_directory, error.strerror)
             stop.hold()
-            return asyncio.run(_run(path, document, facts, tls, marks, notifier, stop))
+            return asyncio.run(_run(path, document, facts, tls, marks, logs, notifier, stop))
     except NodeDocumentError as error:  # What the document refers to may yet come.
         raise NodeFailed(str(error)) from None
 
@@ -152,15 +156,18 @@ async def _run(
     facts: Facts,
     tls: TLSFiles,
     marks: MarkWriter,
+    logs: LogShipper,
     notifier: Notifier,
     early: _Stop,
 ) -> int:
     # Dask is imported after the document is read: a wrong document is told in milliseconds, not after the import.
+    from daskfleet_images.node.relay import receive_records
     from daskfleet_images.node.scheduler import run_scheduler
     from daskfleet_images.node.workers import WorkersNode
 
     logging.getLogger("distributed").setLevel(document.log_level.upper())  # Importing it has set its own.
     stop = asyncio.Event()
+    notice: str | None = None
     loop = asyncio.get_running_loop()
 
     def ask_to_stop() -> None:
@@ -176,13 +183,29 @@ async def _run(
         loop.add_signal_handler(signal.SIGHUP, lambda: None)
         await run_scheduler(resolve_scheduler(document, facts, tls), marks, stop)
     else:
-        node = WorkersNode(resolve_workers(document, facts, tls), marks)
-        loop.add_signal_handler(signal.SIGHUP, _reload, path, node, facts, tls)
-        loop.call_soon(_reload, path, node, facts, tls)
-        await node.run(stop)
+        async with AsyncExitStack() as stack:
+            log_socket = await stack.enter_async_context(receive_records(logs.handle)) if logs else None
+            node = WorkersNode(resolve_workers(document, facts, tls), marks, log_socket)
+            loop.add_signal_handler(signal.SIGHUP, _reload, path, node, facts, tls)
+            loop.call_soon(_reload, path, node, facts, tls)
+            if document.watch is not None:
+                watching = loop.create_task(_heed_notice(document.watch, node, ask_to_stop))
+                stack.callback(watching.cancel)
+            await node.run(stop)
+            notice = node.notice
     notifier.send(STOPPING=1)
-    marks.mark("stopped")
+    marks.mark("stopped", detail=notice)
     return 0
+
+
+async def _heed_notice(word: str, node: WorkersNode, ask_to_stop: Callable[[], None]) -> None:
+    """Wait for the notice that this machine will be taken away, and have the node stop."""
+    from daskfleet_images.node.interruptions import await_notice
+
+    notice = await await_notice(word)
+    logger.warning("%s; the workers hand their data over and stop", notice)
+    node.notice = notice
+    ask_to_stop()
 
 
 def _reload(path: Path, node: WorkersNode, facts: Facts, tls: TLSFiles) -> None:

@@ -57,24 +57,24 @@ class MarkWriter:
     """Writes phase marks to the log, to systemd where it listens and, where the document says so, to a file."""
 
     def __init__(self, notifier: Notifier | None = None) -> None:
-        self._pending: list[Mark] = []
+        self._pending: list[Mark] | None = []
         self._path: Path | None = None
         self._notifier = notifier
 
-    def write_to(self, path: Path | None) -> None:
-        """Write the marks to `path` from now on, those before included; what the node's last life left goes.
+    def write_to(self, path: Path | None) -> list[Mark]:
+        """Write the marks to `path` from now on, those before included, and return these; what the last life left goes.
 
         Where it left something, this is not the machine's first node, and when the machine started does not matter.
         """
-        self._path = path
+        self._path, earlier, self._pending = path, self._pending or [], None
         if path is not None:
             with contextlib.suppress(OSError):
                 if path.exists():
-                    self._pending = [mark for mark in self._pending if mark.phase != "kernel"]
+                    earlier = [mark for mark in earlier if mark.phase != "kernel"]
                 path.write_text("")
-        for mark in self._pending:
+        for mark in earlier:
             self._append(mark)
-        self._pending.clear()
+        return earlier
 
     def mark(
         self, phase: Phase, *, worker: str | None = None, detail: str | None = None, at: float | None = None
@@ -83,12 +83,12 @@ class MarkWriter:
         mark = Mark(phase, time.time() if at is None else at, worker, detail)
         words = " ".join(part for part in (phase, worker, detail) if part)
         # A worker that comes and goes would fill the console, which has room for little.
-        extra = None if phase in ("failed", "left") else NOTABLE
+        extra = {"mark": mark} if phase in ("failed", "left") else {"mark": mark, **NOTABLE}
         logger.log(logging.ERROR if phase == "failed" else logging.INFO, "phase: %s", words, extra=extra)
         if self._notifier is not None:
             ready = {"READY": 1} if phase == "daemon" else {}
             self._notifier.send(**ready, STATUS=words)
-        if self._path is None:
+        if self._pending is not None:
             self._pending.append(mark)
         else:
             self._append(mark)

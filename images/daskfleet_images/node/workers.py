@@ -18,6 +18,7 @@ import dask.config
 from distributed import Nanny, Security, Status
 from distributed.core import connect, rpc
 
+from daskfleet_images.node import relay
 from daskfleet_images.node.console import writes_to_journal
 from daskfleet_images.node.errors import NodeFailed
 from daskfleet_images.node.marks import MarkWriter
@@ -43,12 +44,15 @@ RETIRE_SECONDS = 60.0
 """How long a worker may take to hand its data over before it is stopped."""
 
 
-def _worker_preloads() -> list[str] | None:
+def _worker_preloads(*, sends_log: bool) -> list[str] | None:
     """What each worker imports first; `None` is what Dask's configuration says."""
-    if not writes_to_journal():
+    ours = ["daskfleet_images.node.console"] if writes_to_journal() else []
+    if sends_log:
+        ours.append(relay.__name__)
+    if not ours:
         return None
     configured = dask.config.get("distributed.worker.preload")
-    return [*([configured] if isinstance(configured, str) else configured), "daskfleet_images.node.console"]
+    return [*([configured] if isinstance(configured, str) else configured), *ours]
 
 
 class _Nanny(Nanny):
@@ -66,8 +70,11 @@ class _Nanny(Nanny):
 class WorkersNode:
     """Keeps the workers that the document names running, and no others."""
 
-    def __init__(self, document: ResolvedWorkers, marks: MarkWriter) -> None:
+    def __init__(self, document: ResolvedWorkers, marks: MarkWriter, log_socket: str | None = None) -> None:
         self._document = document
+        self._log_socket = log_socket
+        self.notice: str | None = None
+        """That the machine will be taken away: the workers then hand their data over in any case."""
         self._marks = marks
         self._security: Security = build_security("worker", document.tls)
         self._nannies: dict[str, _Nanny] = {}
@@ -86,7 +93,7 @@ class WorkersNode:
         stopping = asyncio.ensure_future(stop.wait())
         await asyncio.wait((stopping, self._failed), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        retire = self._document.retire_on_stop
+        retire = self._document.retire_on_stop or self.notice is not None
         await asyncio.gather(*(self._stop(name, task, retire=retire) for name, task in self._tasks.items()))
         await asyncio.gather(*self._leaving.values())
         if self._failed.done():
@@ -208,8 +215,17 @@ class WorkersNode:
             host=document.host,
             dashboard_address=f"{document.host}:0",
             metrics={"pid": report_pid},
-            env={"CUDA_VISIBLE_DEVICES": document.gpus[name]} if name in document.gpus else None,
-            preload=_worker_preloads(),
+            env=self._render_environment(name),
+            preload=_worker_preloads(sends_log=self._log_socket is not None),
         )
         nanny.on_registered = lambda: self._marks.mark("registered", worker=name)
         return nanny
+
+    def _render_environment(self, name: str) -> dict[str, str]:
+        """What the process of a worker has in its environment beside what this one has."""
+        environment = {}
+        if name in self._document.gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = self._document.gpus[name]
+        if self._log_socket is not None:
+            environment[relay.VARIABLE] = self._log_socket
+        return environment

@@ -26,11 +26,11 @@ NODE_NEEDS = (
 
 CLOUD_NEEDS = {
     "local": (),
-    "aws": ("botocore>=1.34",),
+    "aws": ("botocore>=1.34", "watchtower>=3.4"),
     "gcp": ("gcsfs>=2024.10",),
     "azure": ("adlfs>=2024.7",),
 }
-"""What it must hold beside, by provider: with these a node asks its cloud for its secret."""
+"""What it must hold beside, by provider: with these a node asks its cloud for its secret and sends its log."""
 
 STORES = ("adlfs>=2024.7", "gcsfs>=2024.10", "s3fs>=2024.10")
 """The object stores, added where they fit. With bounds: very old versions of some fit everything, and do not work."""
