@@ -1,0 +1,1 @@
+"""The stand-in for `pulumi-aws`, over botocore: one module for each service's resource types."""

@@ -1,0 +1,764 @@
+"""EC2's machines: instances, their interfaces, launch templates, key pairs."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from stand_ins.aws import tags
+from stand_ins.aws.call import Call, error_code, is_gone, refuse_in_use
+from stand_ins.core.errors import Refused
+from stand_ins.core.naming import AutoName, make_suffixed
+from stand_ins.core.resource import Properties, Resource, is_known
+from stand_ins.core.schema import Problem
+from stand_ins.core.shapes import fields, from_api, many, one, to_api, words
+
+ADDRESSES = "privateIps"
+
+
+class NetworkInterface(Resource[Call]):
+    token = "aws:ec2/networkInterface:NetworkInterface"
+    label = "EC2 Network Interface"
+    inputs = fields(
+        "subnetId description privateIp privateIps privateIpsCount securityGroups sourceDestCheck interfaceType tags "
+        "region",
+        attachments=many(fields("instance=InstanceId deviceIndex networkCardIndex")),
+    )
+    replaces = ("subnetId", "interfaceType", "privateIp", "region")
+    defaults = {"sourceDestCheck": True}
+    sets = ("privateIps", "securityGroups", "attachments")
+    lenient = ("networkCardIndex",)
+    at_most_one = (("privateIps", "privateIpsCount"), ("privateIps", "privateIp"))
+    minutes = {"delete": 5}
+
+    def create(self, call: Call, given: Properties) -> str:
+        shape = fields("subnetId description privateIp=PrivateIpAddress securityGroups=Groups interfaceType")
+        asked = to_api(shape, given)
+        if addresses := given.get("privateIps"):
+            asked["PrivateIpAddresses"] = [
+                {"PrivateIpAddress": address, "Primary": index == 0} for index, address in enumerate(addresses)
+            ]
+        if count := given.get("privateIpsCount"):
+            asked["SecondaryPrivateIpAddressCount"] = count
+        answer = call.ec2.create_network_interface(**asked, **tags.spec("network-interface", given))
+        return str(answer["NetworkInterface"]["NetworkInterfaceId"])
+
+    def settle(self, call: Call, id_: str, given: Properties) -> None:
+        call.wait_for(f"network interface {id_}", lambda: self._find(call, id_))
+        if not given["sourceDestCheck"]:
+            self._modify(call, id_, SourceDestCheck={"Value": False})
+        for attachment in given.get("attachments") or ():
+            self._attach(call, id_, attachment)
+
+    def _modify(self, call: Call, id_: str, **what: Any) -> None:
+        call.ec2.modify_network_interface_attribute(NetworkInterfaceId=id_, **what)
+
+    def _attach(self, call: Call, id_: str, attachment: Properties) -> None:
+        shape = fields("instance=InstanceId deviceIndex networkCardIndex")
+        call.ec2.attach_network_interface(NetworkInterfaceId=id_, **to_api(shape, attachment))
+
+    def _find(self, call: Call, id_: str) -> dict[str, Any] | None:
+        return call.find_one(call.ec2.describe_network_interfaces, "NetworkInterfaces", NetworkInterfaceIds=[id_])
+
+    def read(self, call: Call, id_: str, known: Properties) -> dict[str, Any] | None:
+        interface = self._find(call, id_)
+        if interface is None:
+            return None
+        shape = fields(
+            "subnetId description privateIp=PrivateIpAddress sourceDestCheck interfaceType macAddress ownerId "
+            "outpostArn "
+            "privateDnsName"
+        )
+        found = {
+            "description": "",
+            "interfaceType": "interface",
+            "ownerId": call.account.id,
+            **from_api(shape, interface),
+        }
+        found["privateIps"] = [item["PrivateIpAddress"] for item in interface.get("PrivateIpAddresses", ())]
+        found["privateIpsCount"] = len(found["privateIps"]) - 1
+        found["privateIpLists"] = found["privateIps"]
+        found["securityGroups"] = [item["GroupId"] for item in interface.get("Groups", ())]
+        attachment = interface.get("Attachment") or {}
+        found["attachments"] = []
+        if attachment.get("InstanceId"):
+            shape = fields("attachmentId instance=InstanceId deviceIndex networkCardIndex")
+            found["attachments"] = [from_api(shape, attachment)]
+        return {**found, "arn": call.arn("ec2", f"network-interface/{id_}"), "tagsAll": tags.of(interface, "TagSet")}
+
+    def update(self, call: Call, id_: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        if "attachments" in changed:
+            self._detach(call, id_)
+            for attachment in new.get("attachments") or ():
+                self._attach(call, id_, attachment)
+        if "privateIps" in changed:
+            before, after = old.get("privateIps") or [], new.get("privateIps") or []
+            if surplus := [item for item in before if item not in after]:
+                call.ec2.unassign_private_ip_addresses(NetworkInterfaceId=id_, PrivateIpAddresses=surplus)
+            if more := [item for item in after if item not in before]:
+                call.ec2.assign_private_ip_addresses(NetworkInterfaceId=id_, PrivateIpAddresses=more)
+        if "privateIpsCount" in changed:
+            raise Refused("the stand-in does not know how to change privateIpsCount in place")
+        if "securityGroups" in changed:
+            self._modify(call, id_, Groups=new["securityGroups"])
+        if "sourceDestCheck" in changed:
+            self._modify(call, id_, SourceDestCheck={"Value": bool(new.get("sourceDestCheck"))})
+        if "description" in changed:
+            self._modify(call, id_, Description={"Value": new.get("description") or ""})
+        tags.update_ec2(call, id_, old, new)
+
+    def must_replace(self, name: str, old: Properties, new: Properties) -> bool:
+        if name == ADDRESSES and is_known(new.get(name)):  # the first cannot be taken from an interface
+            return old.get("privateIp") not in new[name]
+        return super().must_replace(name, old, new)
+
+    def delete(self, call: Call, id_: str, old: Properties) -> None:
+        if old.get("attachments"):
+            self._detach(call, id_)
+
+        def delete() -> None:
+            if is_attached(call, self._find(call, id_) or {}):
+                message = f"Network interface '{id_}' is currently in use."
+                raise refuse_in_use("InvalidParameterValue", "DeleteNetworkInterface", message)
+            call.ec2.delete_network_interface(NetworkInterfaceId=id_)
+
+        # An instance that has just ended lets go of its interface a moment later.
+        call.delete(delete, ("InvalidParameterValue", "InvalidNetworkInterface.InUse"))
+
+    def _detach(self, call: Call, id_: str) -> None:
+        interface = self._find(call, id_) or {}
+        attachment = interface.get("Attachment") or {}
+        if not is_attached(call, interface):
+            return
+        if attachment.get("DeviceIndex") == 0:
+            return  # AWS refuses it; it goes with its instance
+        call.delete(lambda: call.ec2.detach_network_interface(AttachmentId=attachment["AttachmentId"], Force=True))
+        call.wait_for(
+            f"EC2 Network Interface ({id_}) to be detached",
+            lambda: None if is_attached(call, self._find(call, id_) or {}) else True,
+        )
+
+
+def is_attached(call: Call, interface: Properties) -> bool:
+    """Whether an instance holds it; to moto, one that has ended holds it for ever."""
+    instance = interface.get("Attachment", {}).get("InstanceId")
+    return bool(instance) and find_instance(call, instance) is not None
+
+
+def find_instance(call: Call, id_: str) -> dict[str, Any] | None:
+    """An instance that has not ended, or not been forgotten yet."""
+    reservation = call.find_one(call.ec2.describe_instances, "Reservations", InstanceIds=[id_])
+    instance = reservation["Instances"][0] if reservation else None
+    return None if instance is None or instance["State"]["Name"] == "terminated" else instance
+
+
+def encode_once(text: str) -> str:
+    """Base 64 of `text`, unless it is that already."""
+    try:
+        base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return base64.b64encode(text.encode()).decode()
+    return text
+
+
+METADATA = fields("httpEndpoint httpProtocolIpv6 httpPutResponseHopLimit httpTokens instanceMetadataTags")
+VOLUME = fields("deleteOnTermination encrypted iops kmsKeyId throughput volumeSize volumeType")
+CAPACITY = fields(
+    "capacityReservationPreference",
+    capacityReservationTarget=one(fields("capacityReservationId capacityReservationResourceGroupArn")),
+)
+SPOT = fields("instanceInterruptionBehavior maxPrice spotInstanceType validUntil")
+NAMES = fields(
+    "enableResourceNameDnsAaaaRecord=EnableResourceNameDnsAAAARecord enableResourceNameDnsARecord hostnameType"
+)
+RUNNING_ATTRIBUTES = {
+    "disableApiStop": "DisableApiStop",
+    "disableApiTermination": "DisableApiTermination",
+    "instanceInitiatedShutdownBehavior": "InstanceInitiatedShutdownBehavior",
+    "sourceDestCheck": "SourceDestCheck",
+}
+
+
+class Instance(Resource[Call]):
+    token = "aws:ec2/instance:Instance"
+    label = "EC2 Instance"
+    inputs = fields(
+        "ami instanceType availabilityZone subnetId privateIp secondaryPrivateIps associatePublicIpAddress "
+        "vpcSecurityGroupIds securityGroups sourceDestCheck keyName iamInstanceProfile userData userDataBase64 "
+        "userDataReplaceOnChange monitoring ebsOptimized disableApiStop disableApiTermination forceDestroy "
+        "instanceInitiatedShutdownBehavior getPasswordData hibernation placementGroup tenancy volumeTags tags region",
+        metadataOptions=one(METADATA),
+        creditSpecification=one(fields("cpuCredits")),
+        cpuOptions=one(fields("amdSevSnp coreCount threadsPerCore")),
+        capacityReservationSpecification=one(CAPACITY),
+        maintenanceOptions=one(fields("autoRecovery")),
+        privateDnsNameOptions=one(NAMES),
+        enclaveOptions=one(fields("enabled")),
+        instanceMarketOptions=one(fields("marketType", spotOptions=one(SPOT))),
+        launchTemplate=one(fields("id name version")),
+        networkInterfaces=many(fields("deviceIndex networkInterfaceId deleteOnTermination networkCardIndex")),
+        primaryNetworkInterface=one(fields("networkInterfaceId")),
+        rootBlockDevice=one({**VOLUME, **fields("tags")}),
+        ebsBlockDevices=many({**VOLUME, **fields("deviceName snapshotId tags")}),
+    )
+    replaces = words(
+        "ami associatePublicIpAddress availabilityZone ebsBlockDevices ebsOptimized enclaveOptions hibernation "
+        "instanceMarketOptions keyName launchTemplate networkInterfaces placementGroup primaryNetworkInterface "
+        "privateIp "
+        "region securityGroups subnetId tenancy cpuOptions"
+    )
+    defaults = {
+        "forceDestroy": False,
+        "getPasswordData": False,
+        "sourceDestCheck": True,
+        "userDataReplaceOnChange": False,
+    }
+    sets = ("vpcSecurityGroupIds", "securityGroups", "networkInterfaces", "ebsBlockDevices", "secondaryPrivateIps")
+    kept = ("forceDestroy", "getPasswordData", "userDataReplaceOnChange", "volumeTags", "hibernation", "launchTemplate")
+    lenient = words(
+        "amdSevSnp autoRecovery capacityReservationPreference coreCount cpuCredits creditSpecification "
+        "deleteOnTermination "
+        "deviceName enableResourceNameDnsAaaaRecord enableResourceNameDnsARecord encrypted hibernation hostnameType "
+        "httpEndpoint httpProtocolIpv6 httpPutResponseHopLimit httpTokens instanceMetadataTags iops kmsKeyId "
+        "networkCardIndex snapshotId sourceDestCheck spotOptions tagsAll threadsPerCore throughput userData "
+        "userDataBase64 version volumeId volumeSize volumeTags volumeType"
+    )
+    at_most_one = (
+        ("userData", "userDataBase64"),
+        ("networkInterfaces", "subnetId"),
+        ("networkInterfaces", "primaryNetworkInterface"),
+        ("networkInterfaces", "privateIp"),
+        ("networkInterfaces", "vpcSecurityGroupIds"),
+        ("networkInterfaces", "securityGroups"),
+        ("networkInterfaces", "associatePublicIpAddress"),
+        ("primaryNetworkInterface", "subnetId"),
+        ("primaryNetworkInterface", "privateIp"),
+        ("primaryNetworkInterface", "vpcSecurityGroupIds"),
+        ("primaryNetworkInterface", "associatePublicIpAddress"),
+    )
+    at_least_one = (("ami", "launchTemplate"), ("instanceType", "launchTemplate"))
+    minutes = {"create": 10, "update": 10, "delete": 20}
+
+    def check(self, given: Properties) -> Iterator[Problem]:
+        yield from super().check(given)
+        if given.get("getPasswordData"):
+            yield Problem("getPasswordData", "the stand-in does not know how to get the password of a Windows instance")
+        text = given.get("userData")
+        if is_known(text) and len(base64.b64decode(encode_once(text))) > 16384:
+            yield Problem("userData", "expected length of user_data to be at most 16384 bytes")
+
+    def must_replace(self, name: str, old: Properties, new: Properties) -> bool:
+        if name in ("userData", "userDataBase64"):
+            return bool(new.get("userDataReplaceOnChange"))
+        return super().must_replace(name, old, new)
+
+    def create(self, call: Call, given: Properties) -> str:
+        for interface in (given.get("primaryNetworkInterface"), *(given.get("networkInterfaces") or ())):
+            self._refuse_interface_in_use(call, (interface or {}).get("networkInterfaceId"))
+        shape = fields(
+            "ami=ImageId instanceType keyName ebsOptimized disableApiStop disableApiTermination "
+            "instanceInitiatedShutdownBehavior"
+        )
+        objects = (
+            "metadataOptions creditSpecification cpuOptions capacityReservationSpecification maintenanceOptions "
+            "privateDnsNameOptions enclaveOptions instanceMarketOptions"
+        )
+        shape |= {name: self.inputs[name] for name in objects.split()}
+        asked = to_api(shape, given)
+        asked["MinCount"] = asked["MaxCount"] = 1
+        if given.get("monitoring") is not None:
+            asked["Monitoring"] = {"Enabled": given["monitoring"]}
+        if given.get("hibernation"):
+            asked["HibernationOptions"] = {"Configured": True}
+        if profile := given.get("iamInstanceProfile"):
+            asked["IamInstanceProfile"] = {"Arn" if profile.startswith("arn:") else "Name": profile}
+        if placement := to_api(fields("availabilityZone placementGroup=GroupName tenancy"), given):
+            asked["Placement"] = placement
+        if (text := given.get("userData")) is not None:
+            asked["UserData"] = base64.b64decode(encode_once(text))  # botocore encodes it
+        if (text := given.get("userDataBase64")) is not None:
+            asked["UserData"] = base64.b64decode(text)
+        if template := given.get("launchTemplate"):
+            names = fields("id=LaunchTemplateId name=LaunchTemplateName version")
+            asked["LaunchTemplate"] = {"Version": "$Default", **to_api(names, template)}
+        asked |= self._network(given)
+        if devices := self._devices(call, given):
+            asked["BlockDeviceMappings"] = devices
+        specs = tags.spec("instance", given)
+        if given.get("volumeTags"):
+            volume = {"ResourceType": "volume", "Tags": tags.to_list(given["volumeTags"])}
+            specs.setdefault("TagSpecifications", []).append(volume)
+        return str(call.ec2.run_instances(**asked, **specs)["Instances"][0]["InstanceId"])
+
+    def _refuse_interface_in_use(self, call: Call, id_: str | None) -> None:
+        """As AWS does; moto takes it from the instance that has it."""
+        if id_ is None:
+            return
+        interfaces = call.ec2.describe_network_interfaces(NetworkInterfaceIds=[id_])["NetworkInterfaces"]
+        if interfaces and is_attached(call, interfaces[0]):
+            message = f"Interface: [{id_}] in use."
+            raise refuse_in_use("InvalidNetworkInterface.InUse", "RunInstances", message)
+
+    def _network(self, given: Properties) -> dict[str, Any]:
+        if primary := given.get("primaryNetworkInterface"):
+            return {"NetworkInterfaces": [{"DeviceIndex": 0, **to_api(fields("networkInterfaceId"), primary)}]}
+        if interfaces := given.get("networkInterfaces"):
+            shape = self.inputs["networkInterfaces"].fields
+            return {"NetworkInterfaces": [{"DeleteOnTermination": False, **to_api(shape, one_)} for one_ in interfaces]}
+        if given.get("associatePublicIpAddress") is not None:
+            shape = fields("subnetId privateIp=PrivateIpAddress associatePublicIpAddress vpcSecurityGroupIds=Groups")
+            return {"NetworkInterfaces": [{"DeviceIndex": 0, "DeleteOnTermination": True, **to_api(shape, given)}]}
+        return to_api(
+            fields("subnetId privateIp=PrivateIpAddress vpcSecurityGroupIds=SecurityGroupIds securityGroups"), given
+        )
+
+    def _devices(self, call: Call, given: Properties) -> list[dict[str, Any]]:
+        devices = []
+        if root := given.get("rootBlockDevice"):
+            image = call.find_one(call.ec2.describe_images, "Images", ImageIds=[given["ami"]]) or {}
+            name = image.get("RootDeviceName")
+            if name is None:
+                raise Refused(f"creating EC2 Instance: collecting root block device: couldn't find AMI {given['ami']}")
+            devices.append({"DeviceName": name, "Ebs": {"DeleteOnTermination": True, **to_api(VOLUME, root)}})
+        for device in given.get("ebsBlockDevices") or ():
+            ebs = {"DeleteOnTermination": True, **to_api({**VOLUME, **fields("snapshotId")}, device)}
+            devices.append({"DeviceName": device["deviceName"], "Ebs": ebs})
+        return devices
+
+    def settle(self, call: Call, id_: str, given: Properties) -> None:
+        instance = self._wait(call, id_, "running", fatal=("shutting-down", "terminated", "stopping", "stopped"))
+        if given.get("sourceDestCheck") is False and not self._has_own_interfaces(given):
+            call.ec2.modify_instance_attribute(InstanceId=id_, SourceDestCheck={"Value": False})
+        if not given.get("volumeTags"):
+            for volume, wanted in self._volume_tags(call, instance, given):
+                call.ec2.create_tags(Resources=[volume], Tags=tags.to_list(wanted))
+        if extra := given.get("secondaryPrivateIps"):
+            interface = instance["NetworkInterfaces"][0]["NetworkInterfaceId"]
+            call.ec2.assign_private_ip_addresses(NetworkInterfaceId=interface, PrivateIpAddresses=extra)
+
+    def _volume_tags(self, call: Call, instance: Properties, given: Properties) -> Iterator[tuple[str, dict[str, str]]]:
+        for device in instance.get("BlockDeviceMappings", ()):
+            is_root = device["DeviceName"] == instance.get("RootDeviceName")
+            others = {item["deviceName"]: item for item in given.get("ebsBlockDevices") or ()}
+            block = given.get("rootBlockDevice") if is_root else others.get(device["DeviceName"])
+            if block is not None and (wanted := {**call.account.default_tags, **(block.get("tags") or {})}):
+                yield device["Ebs"]["VolumeId"], wanted
+
+    def _has_own_interfaces(self, given: Properties) -> bool:
+        return bool(given.get("networkInterfaces") or given.get("primaryNetworkInterface"))
+
+    def _wait(self, call: Call, id_: str, state: str, fatal: Collection[str] = ()) -> dict[str, Any]:
+        def reached() -> dict[str, Any] | None:
+            instance = find_instance(call, id_)
+            now = instance["State"]["Name"] if instance else "terminated"
+            if now in fatal and now != state:
+                reason = (instance or {}).get("StateReason", {}).get("Message", "")
+                raise Refused(
+                    f"waiting for EC2 Instance ({id_}) create: unexpected state '{now}', wanted target '{state}'. "
+                    f"last error: {reason}"
+                )
+            return (instance or {}) if now == state else None
+
+        return call.wait_for(f"EC2 Instance ({id_}) to become {state}", reached)
+
+    def read(self, call: Call, id_: str, known: Properties) -> dict[str, Any] | None:
+        instance = find_instance(call, id_)
+        if instance is None:
+            return None
+        shape = fields(
+            "ami=ImageId instanceType keyName ebsOptimized subnetId privateIp=PrivateIpAddress "
+            "publicIp=PublicIpAddress publicDns=PublicDnsName privateDns=PrivateDnsName sourceDestCheck "
+            "instanceLifecycle "
+            "spotInstanceRequestId",
+            metadataOptions=one(METADATA),
+            cpuOptions=one(fields("coreCount threadsPerCore amdSevSnp")),
+            enclaveOptions=one(fields("enabled")),
+            maintenanceOptions=one(fields("autoRecovery")),
+            capacityReservationSpecification=one(CAPACITY),
+            privateDnsNameOptions=one(NAMES),
+        )
+        found: dict[str, Any] = {"publicIp": "", "publicDns": "", "ebsOptimized": False, "keyName": ""}
+        found |= from_api(shape, instance)
+        found |= from_api(fields("availabilityZone tenancy placementGroup=GroupName"), instance.get("Placement", {}))
+        found["instanceState"] = instance["State"]["Name"]
+        found["monitoring"] = instance.get("Monitoring", {}).get("State") in ("enabled", "pending")
+        profile = instance.get("IamInstanceProfile", {}).get("Arn", "")
+        found["iamInstanceProfile"] = profile.rpartition("/")[2]
+        if known.get("iamInstanceProfile") == profile:
+            found["iamInstanceProfile"] = profile
+        found |= self._read_network(instance, known)
+        found |= self._read_attributes(call, id_, known)
+        found |= self._read_volumes(call, instance, known)
+        # What moto does not tell back is taken to be as it was asked for.
+        for name in words(
+            "metadataOptions cpuOptions enclaveOptions maintenanceOptions capacityReservationSpecification "
+            "privateDnsNameOptions creditSpecification instanceMarketOptions"
+        ):
+            if name not in found and known.get(name) is not None:
+                found[name] = known[name]
+        return {**found, "arn": call.arn("ec2", f"instance/{id_}"), "tagsAll": tags.of(instance)}
+
+    def _read_network(self, instance: Properties, known: Properties) -> dict[str, Any]:
+        interfaces = instance.get("NetworkInterfaces", ())
+        found: dict[str, Any] = {"networkInterfaces": [], "secondaryPrivateIps": []}
+        groups = instance.get("SecurityGroups", ())
+        if known.get("networkInterfaces"):
+            found["networkInterfaces"] = [
+                {
+                    "networkInterfaceId": item["NetworkInterfaceId"],
+                    **from_api(fields("deviceIndex deleteOnTermination networkCardIndex"), item.get("Attachment", {})),
+                }
+                for item in interfaces
+            ]
+        for item in interfaces:
+            attachment = item.get("Attachment", {})
+            if attachment.get("DeviceIndex", 0) == 0:
+                groups = item.get("Groups") or groups
+                found["primaryNetworkInterfaceId"] = item["NetworkInterfaceId"]
+                found["primaryNetworkInterface"] = {
+                    "networkInterfaceId": item["NetworkInterfaceId"],
+                    "deleteOnTermination": bool(attachment.get("DeleteOnTermination")),
+                }
+                found["associatePublicIpAddress"] = bool(item.get("Association", {}).get("PublicIp"))
+                found["secondaryPrivateIps"] = [
+                    address["PrivateIpAddress"]
+                    for address in item.get("PrivateIpAddresses", ())
+                    if not address.get("Primary")
+                ]
+                found |= from_api(fields("sourceDestCheck subnetId"), item)
+        found["vpcSecurityGroupIds"] = [group["GroupId"] for group in groups]
+        found["securityGroups"] = [group["GroupName"] for group in groups]
+        if known.get("associatePublicIpAddress") is not None:
+            # An address that was associated later is not what the launch asked for.
+            found["associatePublicIpAddress"] = known["associatePublicIpAddress"]
+        return found
+
+    def _read_attributes(self, call: Call, id_: str, known: Properties) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name in ("disableApiStop", "disableApiTermination", "instanceInitiatedShutdownBehavior"):
+            try:
+                answer = call.ec2.describe_instance_attribute(InstanceId=id_, Attribute=name)
+                found[name] = answer[RUNNING_ATTRIBUTES[name]]["Value"]
+            except Exception as error:
+                if not error_code(error) and not isinstance(error, KeyError):
+                    raise
+                found[name] = known.get(name, "stop" if name == "instanceInitiatedShutdownBehavior" else False)
+        data = (
+            call.ec2.describe_instance_attribute(InstanceId=id_, Attribute="userData").get("UserData", {}).get("Value")
+        )
+        if not data:
+            return found
+        if known.get("userDataBase64") is not None:
+            return {**found, "userDataBase64": data}
+        if known.get("userData") is not None and encode_once(known["userData"]) == data:
+            return {**found, "userData": known["userData"]}
+        return {**found, "userData": base64.b64decode(data).decode(errors="replace")}
+
+    def _read_volumes(self, call: Call, instance: Properties, known: Properties) -> dict[str, Any]:
+        devices = {item["Ebs"]["VolumeId"]: item for item in instance.get("BlockDeviceMappings", ()) if "Ebs" in item}
+        found: dict[str, Any] = {"ebsBlockDevices": []}
+        if not devices:
+            return found
+        for volume in call.ec2.describe_volumes(VolumeIds=list(devices))["Volumes"]:
+            device = devices[volume["VolumeId"]]
+            shape = fields("encrypted iops kmsKeyId throughput volumeSize=Size volumeType volumeId snapshotId")
+            described = {"encrypted": False, **from_api(shape, volume), "deviceName": device["DeviceName"]}
+            described["deleteOnTermination"] = bool(device["Ebs"].get("DeleteOnTermination", True))
+            everything = {k: v for k, v in tags.of(volume).items() if not call.account.ignored_tags.covers(k)}
+            described["tagsAll"] = everything
+            if device["DeviceName"] == instance.get("RootDeviceName"):
+                own = (known.get("rootBlockDevice") or {}).get("tags") or {}
+                described["tags"] = {} if known.get("volumeTags") else strip_defaults(call, everything, own)
+                described.pop("snapshotId", None)
+                found["rootBlockDevice"] = described
+            else:
+                described["tags"] = {} if known.get("volumeTags") else strip_defaults(call, everything, {})
+                found["ebsBlockDevices"].append(described)
+        return found
+
+    def update(self, call: Call, id_: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        known = {
+            *RUNNING_ATTRIBUTES,
+            *self.kept,
+            *words(
+                "tags tagsAll userData userDataBase64 instanceType vpcSecurityGroupIds iamInstanceProfile monitoring "
+                "metadataOptions rootBlockDevice"
+            ),
+        }
+        if unknown := sorted(set(changed) - known):
+            raise Refused(f"the stand-in does not know how to change {', '.join(unknown)} of an instance in place")
+        tags.update_ec2(call, id_, old, new)
+        for name in sorted(RUNNING_ATTRIBUTES.keys() & set(changed)):
+            call.ec2.modify_instance_attribute(InstanceId=id_, **{RUNNING_ATTRIBUTES[name]: {"Value": new.get(name)}})
+        if "vpcSecurityGroupIds" in changed:
+            call.ec2.modify_instance_attribute(InstanceId=id_, Groups=new["vpcSecurityGroupIds"])
+        if "monitoring" in changed:
+            (call.ec2.monitor_instances if new.get("monitoring") else call.ec2.unmonitor_instances)(InstanceIds=[id_])
+        if "metadataOptions" in changed:
+            call.ec2.modify_instance_metadata_options(InstanceId=id_, **to_api(METADATA, new["metadataOptions"]))
+        if "iamInstanceProfile" in changed:
+            self._change_profile(call, id_, new.get("iamInstanceProfile"))
+        if "rootBlockDevice" in changed:
+            self._change_root(call, id_, old, new)
+        if {"instanceType", "userData", "userDataBase64"} & set(changed):
+            self._change_while_stopped(call, id_, new, changed)
+
+    def _change_profile(self, call: Call, id_: str, profile: str | None) -> None:
+        narrow = [{"Name": "instance-id", "Values": [id_]}]
+        found = call.ec2.describe_iam_instance_profile_associations(Filters=narrow)["IamInstanceProfileAssociations"]
+        wanted = {"Arn" if profile and profile.startswith("arn:") else "Name": profile}
+        if found and not profile:
+            call.ec2.disassociate_iam_instance_profile(AssociationId=found[0]["AssociationId"])
+        elif found:
+            call.ec2.replace_iam_instance_profile_association(
+                AssociationId=found[0]["AssociationId"], IamInstanceProfile=wanted
+            )
+        elif profile:
+            call.ec2.associate_iam_instance_profile(InstanceId=id_, IamInstanceProfile=wanted)
+
+    def _change_root(self, call: Call, id_: str, old: Properties, new: Properties) -> None:
+        before, after = old["rootBlockDevice"], new.get("rootBlockDevice") or {}
+        volume = before["volumeId"]
+        differs = {key for key in after if after[key] is not None and after[key] != before.get(key)}
+        if differs & {"encrypted", "kmsKeyId", "deleteOnTermination"}:
+            raise Refused(f"the stand-in does not know how to change {sorted(differs)} of a root volume in place")
+        sizes = fields("iops throughput volumeSize=Size volumeType")
+        if asked := to_api(sizes, {key: after[key] for key in differs}):
+            call.ec2.modify_volume(VolumeId=volume, **asked)
+        everything = {**call.account.default_tags, **(after.get("tags") or {})}
+        tags.update_ec2(call, volume, before, {"tagsAll": everything})
+
+    def _change_while_stopped(self, call: Call, id_: str, new: Properties, changed: Collection[str]) -> None:
+        call.ec2.stop_instances(InstanceIds=[id_])
+        self._wait(call, id_, "stopped")
+        if "instanceType" in changed:
+            call.ec2.modify_instance_attribute(InstanceId=id_, InstanceType={"Value": new["instanceType"]})
+        if {"userData", "userDataBase64"} & set(changed):
+            text = new.get("userDataBase64") or encode_once(new.get("userData") or "")
+            call.ec2.modify_instance_attribute(InstanceId=id_, UserData={"Value": base64.b64decode(text)})
+        call.ec2.start_instances(InstanceIds=[id_])
+        self._wait(call, id_, "running")
+
+    def delete(self, call: Call, id_: str, old: Properties) -> None:
+        if old.get("forceDestroy"):
+            for name in ("DisableApiTermination", "DisableApiStop"):
+                call.delete(
+                    lambda which=name: call.ec2.modify_instance_attribute(InstanceId=id_, **{which: {"Value": False}})
+                )
+        call.delete(lambda: call.ec2.terminate_instances(InstanceIds=[id_]))
+        call.wait_for(
+            f"EC2 Instance ({id_}) to be terminated", lambda: True if find_instance(call, id_) is None else None
+        )
+
+
+def strip_defaults(call: Call, everything: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """The tags of a volume that are its own block's."""
+    defaults = call.account.default_tags
+    return {key: value for key, value in everything.items() if key in own or defaults.get(key) != value}
+
+
+RANGE = fields("min max")
+REQUIREMENTS = fields(
+    "acceleratorManufacturers acceleratorNames acceleratorTypes allowedInstanceTypes bareMetal burstablePerformance "
+    "cpuManufacturers excludedInstanceTypes instanceGenerations localStorage localStorageTypes "
+    "maxSpotPriceAsPercentageOfOptimalOnDemandPrice onDemandMaxPricePercentageOverLowestPrice requireHibernateSupport "
+    "spotMaxPricePercentageOverLowestPrice",
+    acceleratorCount=one(RANGE),
+    acceleratorTotalMemoryMib=one(RANGE, "AcceleratorTotalMemoryMiB"),
+    baselineEbsBandwidthMbps=one(RANGE),
+    memoryGibPerVcpu=one(RANGE, "MemoryGiBPerVCpu"),
+    memoryMib=one(RANGE, "MemoryMiB"),
+    networkBandwidthGbps=one(RANGE),
+    networkInterfaceCount=one(RANGE),
+    totalLocalStorageGb=one(RANGE, "TotalLocalStorageGB"),
+    vcpuCount=one(RANGE, "VCpuCount"),
+)
+TEMPLATE_EBS = fields(
+    "deleteOnTermination:flag encrypted:flag iops kmsKeyId snapshotId throughput volumeInitializationRate volumeSize "
+    "volumeType"
+)
+TEMPLATE_INTERFACE = fields(
+    "associateCarrierIpAddress:flag associatePublicIpAddress:flag deleteOnTermination:flag description deviceIndex "
+    "interfaceType ipv4PrefixCount ipv6AddressCount networkCardIndex networkInterfaceId primaryIpv6:flag "
+    "privateIpAddress ipv4AddressCount=SecondaryPrivateIpAddressCount securityGroups=Groups subnetId"
+)
+TEMPLATE = fields(
+    "disableApiStop disableApiTermination ebsOptimized:flag imageId instanceInitiatedShutdownBehavior instanceType "
+    "kernelId keyName ramDiskId securityGroupNames=SecurityGroups userData vpcSecurityGroupIds=SecurityGroupIds",
+    blockDeviceMappings=many(fields("deviceName noDevice virtualName", ebs=one(TEMPLATE_EBS))),
+    capacityReservationSpecification=one(CAPACITY),
+    cpuOptions=one(fields("amdSevSnp coreCount threadsPerCore nestedVirtualization")),
+    creditSpecification=one(fields("cpuCredits")),
+    enclaveOptions=one(fields("enabled")),
+    hibernationOptions=one(fields("configured")),
+    iamInstanceProfile=one(fields("arn name")),
+    instanceMarketOptions=one(
+        fields(
+            "marketType",
+            spotOptions=one(
+                fields("blockDurationMinutes instanceInterruptionBehavior maxPrice spotInstanceType validUntil")
+            ),
+        )
+    ),
+    instanceRequirements=one(REQUIREMENTS),
+    licenseSpecifications=many(fields("licenseConfigurationArn")),
+    maintenanceOptions=one(fields("autoRecovery")),
+    metadataOptions=one(METADATA),
+    monitoring=one(fields("enabled")),
+    networkInterfaces=many(TEMPLATE_INTERFACE),
+    placement=one(
+        fields(
+            "affinity availabilityZone groupId groupName hostId hostResourceGroupArn partitionNumber spreadDomain "
+            "tenancy"
+        )
+    ),
+    privateDnsNameOptions=one(NAMES),
+)
+
+
+class LaunchTemplate(Resource[Call]):
+    """A change makes another version; the template stays."""
+
+    token = "aws:ec2/launchTemplate:LaunchTemplate"
+    label = "EC2 Launch Template"
+    inputs = {
+        **TEMPLATE,
+        **fields("name namePrefix description defaultVersion updateDefaultVersion tags region"),
+        **fields(tagSpecifications=many(fields("resourceType tags"))),
+    }
+    replaces = ("name", "namePrefix", "region")
+    sets = words(
+        "vpcSecurityGroupIds securityGroupNames securityGroups licenseSpecifications allowedInstanceTypes "
+        "excludedInstanceTypes cpuManufacturers instanceGenerations"
+    )
+    kept = ("updateDefaultVersion",)
+    autoname = AutoName(longest=128)
+    at_most_one = (
+        ("name", "namePrefix"),
+        ("instanceType", "instanceRequirements"),
+        ("defaultVersion", "updateDefaultVersion"),
+        ("securityGroupNames", "vpcSecurityGroupIds"),
+    )
+    own = ("name", "namePrefix", "defaultVersion", "updateDefaultVersion", "tags", "tagsAll", "region")
+
+    def check(self, given: Properties) -> Iterator[Problem]:
+        yield from super().check(given)
+        text = given.get("userData")
+        if is_known(text):
+            try:
+                base64.b64decode(text, validate=True)
+            except (binascii.Error, ValueError):
+                yield Problem("userData", 'expected "user_data" to be base64-encoded')
+        for index, interface in enumerate(given.get("networkInterfaces") or ()):
+            if isinstance(interface, dict) and interface.get("securityGroups") and given.get("vpcSecurityGroupIds"):
+                yield Problem(
+                    f"networkInterfaces[{index}].securityGroups", "give these or vpcSecurityGroupIds, not both"
+                )
+
+    def _data(self, given: Properties) -> dict[str, Any]:
+        data = to_api(TEMPLATE, given)
+        if specs := given.get("tagSpecifications"):
+            data["TagSpecifications"] = [
+                {"ResourceType": item["resourceType"], "Tags": tags.to_list(item.get("tags") or {})} for item in specs
+            ]
+        return data
+
+    def create(self, call: Call, given: Properties) -> str:
+        answer = call.ec2.create_launch_template(
+            LaunchTemplateName=given.get("name") or make_suffixed(given["namePrefix"]),
+            VersionDescription=given.get("description") or "",
+            LaunchTemplateData=self._data(given),
+            **tags.spec("launch-template", given),
+        )
+        return str(answer["LaunchTemplate"]["LaunchTemplateId"])
+
+    def read(self, call: Call, id_: str, known: Properties) -> dict[str, Any] | None:
+        template = call.find_one(call.ec2.describe_launch_templates, "LaunchTemplates", LaunchTemplateIds=[id_])
+        if template is None:
+            return None
+        latest = str(template["LatestVersionNumber"])
+        versions = call.ec2.describe_launch_template_versions(LaunchTemplateId=id_, Versions=[latest])
+        version = versions["LaunchTemplateVersions"][0]
+        data = version["LaunchTemplateData"]
+        found = {
+            **from_api(TEMPLATE, data),
+            "name": template["LaunchTemplateName"],
+            "description": version.get("VersionDescription", ""),
+            "defaultVersion": template["DefaultVersionNumber"],
+            "latestVersion": template["LatestVersionNumber"],
+            "arn": call.arn("ec2", f"launch-template/{id_}"),
+            "tagsAll": tags.of(template),
+        }
+        # moto mixes the template's own tags into them
+        if specs := [item for item in data.get("TagSpecifications", ()) if item["ResourceType"] != "launch-template"]:
+            found["tagSpecifications"] = [
+                {"resourceType": item["ResourceType"], "tags": tags.from_list(item["Tags"])} for item in specs
+            ]
+        prefix = known.get("namePrefix")
+        return {**found, "namePrefix": prefix} if prefix and found["name"].startswith(prefix) else found
+
+    def update(self, call: Call, id_: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        default = new.get("defaultVersion") if "defaultVersion" in changed else None
+        if set(changed) - set(self.own):
+            answer = call.ec2.create_launch_template_version(
+                LaunchTemplateId=id_,
+                VersionDescription=new.get("description") or "",
+                LaunchTemplateData=self._data(new),
+            )
+            if new.get("updateDefaultVersion"):
+                default = answer["LaunchTemplateVersion"]["VersionNumber"]
+        elif new.get("updateDefaultVersion"):
+            default = old["latestVersion"]
+        if default is not None:
+            call.ec2.modify_launch_template(LaunchTemplateId=id_, DefaultVersion=str(default))
+        tags.update_ec2(call, id_, old, new)
+
+    def replan(self, changed: Collection[str]) -> Collection[str]:
+        if set(changed) - set(self.own):
+            return ("latestVersion", "defaultVersion")
+        return ("defaultVersion",) if "updateDefaultVersion" in changed else ()
+
+    def delete(self, call: Call, id_: str, old: Properties) -> None:
+        call.delete(lambda: call.ec2.delete_launch_template(LaunchTemplateId=id_))
+
+
+class KeyPair(Resource[Call]):
+    token = "aws:ec2/keyPair:KeyPair"
+    label = "EC2 Key Pair"
+    inputs = fields("keyName keyNamePrefix publicKey tags region")
+    replaces = ("keyName", "keyNamePrefix", "publicKey", "region")
+    kept = ("publicKey",)
+    autoname = AutoName("keyName", excluded_by="keyNamePrefix")
+    at_most_one = (("keyName", "keyNamePrefix"),)
+
+    def create(self, call: Call, given: Properties) -> str:
+        answer = call.ec2.import_key_pair(
+            KeyName=given.get("keyName") or make_suffixed(given["keyNamePrefix"]),
+            PublicKeyMaterial=given["publicKey"].encode(),
+            **tags.spec("key-pair", given),
+        )
+        return str(answer["KeyName"])
+
+    def read(self, call: Call, id_: str, known: Properties) -> dict[str, Any] | None:
+        pair = call.find_one(call.ec2.describe_key_pairs, "KeyPairs", KeyNames=[id_])
+        if pair is None:
+            return None
+        found = from_api(fields("keyName keyPairId keyType fingerprint=KeyFingerprint"), pair)
+        return {
+            **found,
+            "keyNamePrefix": known.get("keyNamePrefix", ""),
+            "arn": call.arn("ec2", f"key-pair/{id_}"),
+            "tagsAll": tags.of(pair),
+        }
+
+    def update(self, call: Call, id_: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        tags.update_ec2(call, old["keyPairId"], old, new)
+
+    def delete(self, call: Call, id_: str, old: Properties) -> None:
+        try:
+            call.ec2.delete_key_pair(KeyName=id_)
+        except Exception as error:
+            if not is_gone(error):
+                raise

@@ -1,0 +1,141 @@
+"""Writes down what the real SDKs say of the types that the stand-ins know: `python -m stand_ins.sdk`, in `tests/`.
+
+A plugin starts with every command of the engine, and importing `pulumi_aws` takes longer than all else it does. So what
+it needs of the SDK (names, types, which are required, which the provider decides where the program does not) is in
+`schemas/*.json`, and a test holds that they say what the installed SDKs say.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import inspect
+import json
+import re
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi._types import input_type_types, output_type_types, resource_types
+
+SCHEMAS = Path(__file__).parent / "schemas"
+
+
+def main() -> None:
+    """Write the schemas of the installed SDKs."""
+    for name in ("aws", "tls"):
+        (SCHEMAS / f"{name}.json").write_text(render_schema(name))
+
+
+def render_schema(name: str) -> str:
+    """The schema of the plugin `name`, one resource or function a line."""
+    plugin = importlib.import_module(f"stand_ins.{name}.registry")
+    lines = {
+        "resources": {token: _resource(name, token) for token in sorted(plugin.RESOURCES)},
+        "functions": {token: _function(name, token) for token in sorted(plugin.FUNCTIONS)},
+    }
+    parts = [
+        f'"{kind}": {{\n' + ",\n".join(f'"{token}": {json.dumps(value)}' for token, value in members.items()) + "\n}"
+        for kind, members in lines.items()
+    ]
+    provider = _object(_sdk(name, "index", "provider").ProviderArgs, None)
+    return f'{{\n"provider": {json.dumps(provider)},\n' + ",\n".join(parts) + "\n}\n"
+
+
+def _sdk(name: str, module: str, member: str) -> types.ModuleType:
+    file = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", member).lower()
+    return importlib.import_module(".".join(["pulumi_" + name, *([] if module == "index" else [module]), file]))
+
+
+def _resource(name: str, token: str) -> dict[str, Any]:
+    _, path, cls = token.split(":")
+    module = _sdk(name, *path.split("/"))
+    resource, args = getattr(module, cls), getattr(module, f"{cls}Args")
+    inputs = _object(args, resource)
+    known = {re.sub(r"[!~]$", "", key) for key in inputs}
+    outputs = {key: _kind(kind, None) for key, kind in resource_types(resource).items() if key not in known}
+    return {"inputs": inputs, "outputs": outputs}
+
+
+def _function(name: str, token: str) -> dict[str, Any]:
+    _, path, member = token.split(":")
+    module = _sdk(name, *path.split("/"))
+    function = getattr(module, re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", member).lower())
+    result = getattr(module, f"{member[0].upper()}{member[1:]}Result")
+    names = [match[1] for match in re.finditer(r"__args__\['(\w+)'\] = ", inspect.getsource(function))]
+    hints = [hint for key, hint in _hints(function, module).items() if key in inspect.signature(function).parameters]
+    required = [item.default is inspect.Parameter.empty for item in inspect.signature(function).parameters.values()]
+    inputs = {f"{key}{'!' * need}": _kind(hint, None) for key, hint, need in zip(names, hints, required, strict=False)}
+    return {"inputs": inputs, "outputs": {key: _kind(kind, None) for key, kind in output_type_types(result).items()}}
+
+
+def _hints(function: Any, module: types.ModuleType) -> dict[str, Any]:
+    package = importlib.import_module(module.__name__.rpartition(".")[0])
+    names = {**vars(builtins), **vars(importlib.import_module(f"{package.__name__}._inputs")), **vars(module)}
+    return typing.get_type_hints(function, names)
+
+
+def _object(args: type, output: type | None) -> dict[str, Any]:
+    """The properties of an args class: `name!` is required, `name~` is decided by the provider where it is left out."""
+    required = {
+        parameter.name
+        for parameter in inspect.signature(args.__init__).parameters.values()
+        if parameter.default is inspect.Parameter.empty
+    }
+    kinds = input_type_types(args)
+    outputs = dict(_outputs(output)) if output else {}
+    result = {}
+    for name, prop in _properties(args):
+        out, optional = outputs.get(name, (None, True))
+        mark = "!" if prop in required else "" if optional else "~"
+        result[name + mark] = _kind(kinds[name], out)
+    return result
+
+
+def _properties(cls: type) -> Iterator[tuple[str, str]]:
+    for attribute, value in vars(cls).items():
+        if isinstance(value, property) and value.fget is not None:
+            yield getattr(value.fget, "_pulumi_name", attribute), attribute
+
+
+def _outputs(cls: type) -> Iterator[tuple[str, tuple[Any, bool]]]:
+    """Each output with its type, and whether the SDK says that it may be missing."""
+    table = resource_types(cls) if issubclass(cls, pulumi.Resource) else output_type_types(cls)
+    for name, attribute in _properties(cls):
+        if name in table:
+            hint = getattr(cls, attribute).fget.__annotations__["return"]
+            if typing.get_origin(hint) is pulumi.Output:
+                (hint,) = typing.get_args(hint)
+            yield name, (table[name], type(None) in typing.get_args(hint))
+
+
+def _kind(hint: Any, output: Any) -> Any:
+    """A type as JSON: a name, `[item]`, `{"*": item}`, or an object's properties."""
+    hint, output = _unwrap(hint), _unwrap(output)
+    origin = typing.get_origin(hint)
+    items = typing.get_args(output)
+    if origin and issubclass(origin, Sequence):
+        return [_kind(typing.get_args(hint)[0], items[0] if items else None)]
+    if origin and issubclass(origin, Mapping):
+        return {"*": _kind(typing.get_args(hint)[1], items[1] if items else None)}
+    if hint in (str, bool, int, float):
+        return hint.__name__
+    if inspect.isclass(hint) and hasattr(hint, "_pulumi_input_type"):
+        return _object(hint, output if inspect.isclass(output) else None)
+    if inspect.isclass(hint) and hasattr(hint, "_pulumi_output_type"):
+        return {key: _kind(kind, None) for key, kind in output_type_types(hint).items()}
+    return "any" if hint is None or hint is Any else "str"
+
+
+def _unwrap(hint: Any) -> Any:
+    """`hint` without `Input`, `Output`, `Optional`, and without the other spellings of the same type."""
+    while typing.get_origin(hint) in (typing.Union, types.UnionType):
+        hint = next(item for item in typing.get_args(hint) if item is not type(None))
+    return hint
+
+
+if __name__ == "__main__":
+    main()
