@@ -69,7 +69,7 @@ def fleet(tmp_path: Path, image: BuiltImage) -> Iterator[AwsFleet]:
     """A scheduler and two workers."""
     with open_cloud(tmp_path, image) as cloud:
         aws = AwsCloud(cloud.network, cloud.aws)
-        ami = aws.register_image("daskfleet", MachineImage(image.root), render_facts(image.manifest))
+        ami = aws.register_image("daskfleet", MachineImage(root=image.root), render_facts(image.manifest))
         vpc = aws.call("ec2", "create_vpc", CidrBlock="10.77.0.0/16")["Vpc"]["VpcId"]
         subnet = aws.call("ec2", "create_subnet", VpcId=vpc, CidrBlock=SUBNET)["Subnet"]["SubnetId"]
         groups = make_security_groups(aws, vpc)

@@ -27,8 +27,7 @@ def make_client(network: Network, service: str, region: str, endpoint_url: str) 
         endpoint_url=endpoint_url,
         aws_access_key_id="testing",
         aws_secret_access_key="testing",
-        # No retries: what does not answer has ended.
-        config=Config(proxies={}, retries={"total_max_attempts": 1}),
+        config=Config(proxies={}, retries={"mode": "standard", "total_max_attempts": 3}),
     )
     # botocore has no option for it, and a thread of its pool may open a connection at any time.
     client._endpoint.http_session._manager.pool_classes_by_scheme = {"http": Pool}

@@ -173,7 +173,8 @@ class MotoServer:
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
         self.endpoint_url = f"http://{network.gateway}:{MOTO_PORT}"
-        command = [sys.executable, "-m", "moto.server", "-H", network.gateway, "-p", str(MOTO_PORT)]
+        program = Path(__file__).with_name("moto_server.py")
+        command = [sys.executable, "-P", str(program), network.gateway, str(MOTO_PORT)]
         with (network.folder / "moto.log").open("wb") as log:
             self.process = network.popen_inside(command, stdout=log, stderr=subprocess.STDOUT)
         network.await_port(network.gateway, MOTO_PORT, START_SECONDS, self.process)

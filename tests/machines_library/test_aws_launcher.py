@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from harness import await_true
-from machines import Container, Network, require_machines
+from machines import Container, Network, VirtualMachine, require_machines
 from machines.aws import AwsCloud, LaunchFailed, MachineImage
+from machines.base import find_kernel, make_base_disk
 from machines.leftovers import find_leftovers
 from machines.metadata import METADATA_ADDRESS, start_aws
-from machines.requirements import CONTAINER_TOOLS
+from machines.requirements import CONTAINER_TOOLS, VIRTUAL_TOOLS
 from machines_library.probes import CONNECT, LISTEN, PORT
 from machines_library.test_metadata import ask
 
@@ -103,7 +104,7 @@ class Lab:
 
 def open_lab(network: Network, root: Path) -> Lab:
     cloud = AwsCloud(network, start_aws(network))
-    image = cloud.register_image("small", MachineImage(root), {"family": "small", "version": "202611240000"})
+    image = cloud.register_image("small", MachineImage(root=root), {"family": "small", "version": "202611240000"})
     vpc = cloud.call("ec2", "create_vpc", CidrBlock=str(network.subnet))["Vpc"]["VpcId"]
     place = {"VpcId": vpc, "CidrBlock": "10.77.1.0/24", "AvailabilityZone": "eu-west-1a"}
     subnet = cloud.call("ec2", "create_subnet", **place)["Subnet"]["SubnetId"]
@@ -306,6 +307,25 @@ def test_an_instance_may_run_and_have_no_machine(lab: Lab):
     with pytest.raises(LookupError, match="has no machine"):
         lab.cloud.machine(instance)
     lab.terminate(instance, other)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_an_instance_of_an_image_with_a_disk_is_a_virtual_machine(lab: Lab, root: Path, tmp_path: Path):
+    require_machines(*VIRTUAL_TOOLS, "qemu-img", "mkfs.ext4")
+    disk = make_base_disk(root, tmp_path / "disk.qcow2")
+    image = MachineImage(disk=disk, boot=find_kernel(root), cpus=2, memory=512)
+    show = "#cloud-config\nruncmd: [[sh, -c, 'hostname; cat /var/lib/daskfleet/.aws/config']]\n"
+    instance = lab.run(ImageId=lab.cloud.register_image("virtual", image), UserData=show)
+    machine = lab.cloud.await_machine(instance, 600)
+    assert isinstance(machine, VirtualMachine)
+    console = machine.await_console("endpoint_url", 60 * machine.patience)
+    assert f"ip-{machine.address.replace('.', '-')}\n" in console
+    assert f"endpoint_url = {lab.cloud.aws.services.endpoint_url}" in console
+    lab.cloud.call("ec2", "terminate_instances", InstanceIds=[instance])
+    lab.cloud.await_gone(instance, 60 * machine.patience)
+    assert machine.process.returncode == 0
+    disk.unlink()
 
 
 def test_the_image_has_its_tags_and_its_architecture(lab: Lab):

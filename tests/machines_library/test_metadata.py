@@ -144,6 +144,15 @@ print(sorted(value), value["key"].splitlines()[0])
     assert done.stdout == "['ca', 'cert', 'key'] -----BEGIN PRIVATE KEY-----\n"
 
 
+def test_an_instance_gets_no_address_that_a_network_interface_has(aws: AWS):
+    vpc = aws.services.call("ec2", "create_vpc", CidrBlock="10.78.0.0/16")["Vpc"]["VpcId"]
+    subnet = aws.services.call("ec2", "create_subnet", VpcId=vpc, CidrBlock="10.78.1.0/24")["Subnet"]["SubnetId"]
+    aws.services.call("ec2", "create_network_interface", SubnetId=subnet, PrivateIpAddress="10.78.1.5")
+    options = {"ImageId": "ami-12345678", "MinCount": 3, "MaxCount": 3, "SubnetId": subnet}
+    instances = aws.services.call("ec2", "run_instances", **options)["Instances"]
+    assert [each["PrivateIpAddress"] for each in instances] == ["10.78.1.4", "10.78.1.6", "10.78.1.7"]
+
+
 def test_services_that_stop_answer_nobody(root: Path):
     with Network(addresses=[METADATA_ADDRESS]) as network:
         aws = start_aws(network)

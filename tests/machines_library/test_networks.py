@@ -109,6 +109,23 @@ def test_a_closed_network_leaves_nothing_and_closing_again_is_well(network: Netw
     network.close()
 
 
+def test_what_watches_members_is_closed_before_them_whatever_was_added_first(network: Network):
+    closed: list[str] = []
+
+    class Closable:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def close(self) -> None:
+            closed.append(self.name)
+
+    network.add(Closable("first member"))
+    network.add_watcher(Closable("watcher"))
+    network.add(Closable("last member"))
+    network.close()
+    assert closed == ["watcher", "last member", "first member"]
+
+
 def test_what_a_killed_owner_left_is_swept_and_what_a_living_one_has_is_not(network: Network):
     dead, dead_name = start_owner()
     living, living_name = start_owner()

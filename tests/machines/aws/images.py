@@ -21,6 +21,8 @@ class MachineImage:
     """The disk, qcow2: where there is no root file system, machines are virtual machines."""
     boot: DirectBoot | None = None
     """Kernel for a disk without a boot loader."""
+    cpus: int = 1
+    """Of a virtual machine."""
     memory: int = 768
     """Of a virtual machine, MiB."""
 

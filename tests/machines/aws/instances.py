@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from machines.aws.security_groups import SecurityGroup, parse_security_group
 from machines.metadata import MotoServer
 
 LIVING = ["pending", "running", "stopping", "stopped"]
@@ -74,6 +75,13 @@ def parse_tags(described: Mapping[str, Any]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in described.get("Tags", [])}
 
 
+def is_refusal(error: Exception) -> bool:
+    """Whether AWS refused something, for example as it does not exist any more."""
+    from botocore.exceptions import ClientError
+
+    return isinstance(error, ClientError)
+
+
 class Instances:
     """The instances of a region, read and ended."""
 
@@ -92,9 +100,10 @@ class Instances:
         found = [each for page in pages for reservation in page["Reservations"] for each in reservation["Instances"]]
         return {each["InstanceId"]: parse_instance(each, self._read_template(each)) for each in found}
 
-    def describe_security_groups(self) -> list[dict[str, Any]]:
+    def describe_security_groups(self) -> dict[str, SecurityGroup]:
+        """All security groups by their ids."""
         pages = self._ec2.get_paginator("describe_security_groups").paginate()
-        return [each for page in pages for each in page["SecurityGroups"]]
+        return {each["GroupId"]: parse_security_group(each) for page in pages for each in page["SecurityGroups"]}
 
     def read_user_data(self, instance: Instance) -> bytes:
         answer = self._ec2.describe_instance_attribute(InstanceId=instance.id, Attribute="userData")
@@ -125,25 +134,28 @@ class Instances:
             self._ec2.stop_instances(InstanceIds=[instance.id])
 
     def _read_template(self, described: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The data of the launch template that an instance was made from; empty where there is none (any more)."""
         name, tags = described["InstanceId"], parse_tags(described)
         if name not in self._templates:
-            template, version = tags.get(TEMPLATE_TAG), tags.get(TEMPLATE_VERSION_TAG, "$Default")
-            if template is None:
-                self._templates[name] = {}
-            else:
-                version = self._read_groups_version(tags.get(GROUP_TAG)) or version
-                answer = self._ec2.describe_launch_template_versions(LaunchTemplateId=template, Versions=[version])
-                self._templates[name] = answer["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+            self._templates[name] = {}
+            if template := tags.get(TEMPLATE_TAG):
+                version = self._read_groups_version(tags.get(GROUP_TAG)) or tags[TEMPLATE_VERSION_TAG]
+                try:
+                    answer = self._ec2.describe_launch_template_versions(LaunchTemplateId=template, Versions=[version])
+                except Exception as error:
+                    if not is_refusal(error):
+                        raise
+                else:
+                    self._templates[name] = answer["LaunchTemplateVersions"][0]["LaunchTemplateData"]
         return self._templates[name]
 
     def _read_groups_version(self, group: str | None) -> str | None:
         """Which version of its template a group launches: moto tags instances with the template's default one."""
         if group is None:
             return None
-        found = self._scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group])["AutoScalingGroups"]
-        if not found:
-            return None
-        policy = found[0].get("MixedInstancesPolicy", {}).get("LaunchTemplate", {})
-        chosen = found[0].get("LaunchTemplate") or policy.get("LaunchTemplateSpecification", {})
-        version: str | None = chosen.get("Version")
-        return version
+        for found in self._scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group])["AutoScalingGroups"]:
+            policy = found.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {})
+            chosen = found.get("LaunchTemplate") or policy.get("LaunchTemplateSpecification", {})
+            version: str | None = chosen.get("Version")
+            return version
+        return None
