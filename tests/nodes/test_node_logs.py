@@ -161,6 +161,21 @@ def test_a_service_that_never_answers_delays_neither_the_start_nor_the_end_for_l
     assert stop(workers, scheduler) < 12
 
 
+def test_a_node_that_is_told_to_stop_while_it_sends_its_last_lines_ends_as_it_would_have(
+    nodes: Nodes, service: FakeLogs
+):
+    service.silent.clear()
+    node = nodes.make_workers("cpu-0", logs=service.reference, local_directory="/proc/none/scratch").start(
+        **CREDENTIALS
+    )
+    await_true(lambda: "phase: failed" in node.log, "the failure")
+    node.process.terminate()
+    service.silent.set()
+    assert node.exit_code() == 1
+    assert "Traceback" not in node.log
+    assert [json.loads(mark)["phase"] for mark in marks_in(service.streams[STREAMS["cpu"]])][-1] == "failed"
+
+
 def test_nobody_at_the_address_of_the_service_is_told_and_the_node_works(nodes: Nodes, service: FakeLogs):
     logs = {**service.reference, "endpoint_url": "http://127.0.0.1:9"}
     node = nodes.make_scheduler(logs=logs).start(**CREDENTIALS)

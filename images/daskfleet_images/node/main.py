@@ -64,6 +64,11 @@ class _Stop:
         self._at_once = False
         self.check()
 
+    def ignore(self) -> None:
+        """From now on a signal does nothing: the node is ending, and within seconds."""
+        for signum in STOP_SIGNALS:
+            signal.signal(signum, signal.SIG_IGN)
+
     def check(self) -> None:
         """Stop if a signal was noted."""
         if self.asked:
@@ -101,6 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         marks.mark("failed", detail=one_line(f"{type(error).__name__}: {error}"))
         return 1
     finally:
+        stop.ignore()
         logs.close()
 
 
