@@ -135,6 +135,7 @@ def start_container(
     user_data: str = "#cloud-config\n{}\n",
     address: str | None = None,
     instance_id: str | None = None,
+    public_keys: Sequence[str] = (),
     binds: Mapping[str, Path] | None = None,
     read_only_binds: Mapping[str, Path] | None = None,
     tmpfs: Mapping[str, str] | None = None,
@@ -147,6 +148,7 @@ def start_container(
         user_data: what cloud-init is to do.
         address: its address; `None` is a free one.
         instance_id: by which cloud-init knows a new machine; `None` is one that was never used.
+        public_keys: keys of SSH that cloud-init lets the image's user log in with.
         binds: files or folders of this computer to see on the machine, by the path there.
         read_only_binds: the same, not to be written to.
         tmpfs: paths on the machine that get a file system in memory, with its options, `{"/var/lib/x": "size=1M"}`.
@@ -158,7 +160,8 @@ def start_container(
     folder = network.folder / resource
     folder.mkdir()
     # Its interface is configured from outside: it is not let near it, as this computer's kernel may be too new for it.
-    seed = write_seed(render_seed(instance_id or resource, name, user_data, interface=None), folder / "seed")
+    seed = render_seed(instance_id or resource, name, user_data, interface=None, public_keys=public_keys)
+    seed_folder = write_seed(seed, folder / "seed")
     network.plug_namespace(resource, address)
     command = [
         "systemd-nspawn",
@@ -174,7 +177,7 @@ def start_container(
         "--resolv-conf=off",
         "--timezone=off",
         "--link-journal=no",
-        f"--bind-ro={seed}:/var/lib/cloud/seed/nocloud",
+        f"--bind-ro={seed_folder}:/var/lib/cloud/seed/nocloud",
         *(f"--bind={source}:{path}" for path, source in (binds or {}).items()),
         *(f"--bind-ro={source}:{path}" for path, source in (read_only_binds or {}).items()),
         *(f"--tmpfs={path}:{options}" for path, options in (tmpfs or {}).items()),

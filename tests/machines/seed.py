@@ -6,6 +6,7 @@ https://cloudinit.readthedocs.io/en/latest/reference/datasources/nocloud.html
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,18 +28,21 @@ class Interface:
     """Hardware address, by which the machine knows the interface."""
 
 
-def render_seed(instance_id: str, hostname: str, user_data: str, interface: Interface | None) -> dict[str, str]:
+def render_seed(
+    instance_id: str, hostname: str, user_data: str, interface: Interface | None, public_keys: Sequence[str] = ()
+) -> dict[str, str]:
     """The texts of a seed by file name."""
     return {
-        "meta-data": render_meta_data(instance_id, hostname),
+        "meta-data": render_meta_data(instance_id, hostname, public_keys),
         "user-data": user_data,
         "network-config": render_network_config(interface),
     }
 
 
-def render_meta_data(instance_id: str, hostname: str) -> str:
+def render_meta_data(instance_id: str, hostname: str, public_keys: Sequence[str] = ()) -> str:
     """What cloud-init must know of an instance; another id makes it set up the machine anew."""
-    return yaml.safe_dump({"instance-id": instance_id, "local-hostname": hostname})
+    keys = {"public-keys": list(public_keys)} if public_keys else {}
+    return yaml.safe_dump({"instance-id": instance_id, "local-hostname": hostname, **keys})
 
 
 def render_network_config(interface: Interface | None) -> str:

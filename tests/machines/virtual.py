@@ -107,6 +107,7 @@ def start_virtual_machine(
     user_data: str = "#cloud-config\n{}\n",
     address: str | None = None,
     instance_id: str | None = None,
+    public_keys: Sequence[str] = (),
     cpus: int = 1,
     memory: int = 768,
     rtc: str = "utc",
@@ -121,6 +122,7 @@ def start_virtual_machine(
         user_data: what cloud-init is to do.
         address: its address; `None` is a free one.
         instance_id: by which cloud-init knows a new machine; `None` is one that was never used.
+        public_keys: keys of SSH that cloud-init lets the image's user log in with.
         cpus: its processors.
         memory: its memory in MiB.
         rtc: what its clock shows when it is switched on, `2035-01-01` or `2035-01-01T12:00:00`; `utc` is right.
@@ -136,7 +138,7 @@ def start_virtual_machine(
     folder.mkdir()
     mac = render_mac(address)
     interface = Interface(f"{address}/{network.subnet.prefixlen}", network.gateway, mac)
-    seed = render_seed(instance_id or resource, name, user_data, interface)
+    seed = render_seed(instance_id or resource, name, user_data, interface, public_keys)
     seed_disk = write_seed_disk(seed, folder / "seed", folder / "seed.iso")
     console_file = folder / "console"
     tap = network.plug_tap(resource, address)

@@ -28,6 +28,9 @@ write_files:
 """
 
 
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB+eCV2uTPm7OVuBIvbwJN4+GzzXYPxQhoHGXvIDlmKi somebody"
+
+
 @dataclass
 class Lab:
     """A cloud with an image and a subnet, and short ways to what tests need of it."""
@@ -66,6 +69,11 @@ class Lab:
     def allow(self, group: str, **peers: Any) -> None:
         permission = {"IpProtocol": "tcp", "FromPort": PORT, "ToPort": PORT, **peers}
         self.cloud.call("ec2", "authorize_security_group_ingress", GroupId=group, IpPermissions=[permission])
+
+    def import_key(self, name: str) -> str:
+        """A key pair of this name, which is returned."""
+        self.cloud.call("ec2", "import_key_pair", KeyName=name, PublicKeyMaterial=PUBLIC_KEY.encode())
+        return name
 
     def make_role(self, name: str) -> str:
         """A role and an instance profile for it; returns the profile's name."""
@@ -151,7 +159,8 @@ def test_an_instance_boots_at_its_address_with_its_user_data_and_powers_off_when
 def test_the_metadata_service_tells_an_instance_its_role_its_tags_and_what_is_announced(lab: Lab):
     instance, machine = lab.boot(
         IamInstanceProfile={"Name": lab.make_role("worker")},
-        MetadataOptions={"InstanceMetadataTags": "enabled"},
+        MetadataOptions={"HttpTokens": "required", "InstanceMetadataTags": "enabled"},
+        KeyName=lab.import_key("a key"),
         TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "daskfleet:fleet", "Value": "lab"}]}],
     )
     base = "/latest/meta-data"
@@ -164,6 +173,7 @@ def test_the_metadata_service_tells_an_instance_its_role_its_tags_and_what_is_an
         f"{base}/instance-id",
         f"{base}/hostname",
         f"{base}/placement/availability-zone",
+        f"{base}/public-keys/0/openssh-key",
         action,
     ) == {
         "no token": 401,
@@ -175,8 +185,11 @@ def test_the_metadata_service_tells_an_instance_its_role_its_tags_and_what_is_an
         f"{base}/instance-id": instance,
         f"{base}/hostname": hostname,
         f"{base}/placement/availability-zone": "eu-west-1a",
+        f"{base}/public-keys/0/openssh-key": PUBLIC_KEY,
         action: 404,
     }
+    users = machine.exec(["sh", "-c", "cat /home/*/.ssh/authorized_keys"]).stdout
+    assert PUBLIC_KEY in users
     lab.cloud.announce_rebalance(instance)
     lab.cloud.announce_interruption(instance, 4)
     notice = await_true(lambda: ask(machine, action)[action] != 404 and ask(machine, action)[action], "it is told")

@@ -20,7 +20,7 @@ DESCRIBED: dict[str, Any] = {
     "Placement": {"AvailabilityZone": "eu-west-1a"},
     "Tags": [{"Key": "aws:autoscaling:groupName", "Value": "cpu"}],
     "NetworkInterfaces": [{"Groups": [{"GroupId": "sg-default"}]}],
-    "MetadataOptions": {"InstanceMetadataTags": "disabled"},
+    "MetadataOptions": {"HttpTokens": "optional", "InstanceMetadataTags": "disabled"},
 }
 
 EVERYTHING = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
@@ -35,12 +35,13 @@ def test_an_instance_is_what_ec2_describes():
 def test_its_launch_template_adds_what_was_forgotten():
     template = {
         "IamInstanceProfile": {"Arn": "arn:aws:iam::123456789012:instance-profile/daskfleet/lab/worker"},
-        "MetadataOptions": {"InstanceMetadataTags": "enabled"},
+        "KeyName": "a key",
+        "MetadataOptions": {"HttpTokens": "required", "InstanceMetadataTags": "enabled"},
         "NetworkInterfaces": [{"DeviceIndex": 0, "Groups": ["sg-worker"]}],
     }
     instance = parse_instance(DESCRIBED, template)
-    assert (instance.security_groups, instance.profile) == (("sg-worker",), "worker")
-    assert instance.has_metadata_tags
+    assert (instance.security_groups, instance.profile, instance.key) == (("sg-worker",), "worker", "a key")
+    assert (instance.has_metadata_tags, instance.http_tokens) == (True, "required")
 
 
 def test_a_security_group_is_its_rules():

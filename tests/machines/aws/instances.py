@@ -34,6 +34,10 @@ class Instance:
     security_groups: tuple[str, ...]
     profile: str | None
     """Name of its instance profile."""
+    key: str | None
+    """Name of its key pair."""
+    http_tokens: str
+    """Whether its metadata service wants tokens: `required` or `optional`."""
     has_metadata_tags: bool
     """Whether its metadata service tells its tags."""
 
@@ -56,7 +60,7 @@ def parse_instance(described: Mapping[str, Any], template: Mapping[str, Any]) ->
         *(group["GroupId"] for group in described.get("SecurityGroups", [])),
     ]
     profile = described.get("IamInstanceProfile") or template.get("IamInstanceProfile") or {}
-    options = [described.get("MetadataOptions", {}), template.get("MetadataOptions", {})]
+    options = {**described.get("MetadataOptions", {}), **template.get("MetadataOptions", {})}
     return Instance(
         id=described["InstanceId"],
         state=described["State"]["Name"],
@@ -67,7 +71,9 @@ def parse_instance(described: Mapping[str, Any], template: Mapping[str, Any]) ->
         tags=parse_tags(described),
         security_groups=tuple(dict.fromkeys(groups)),
         profile=profile.get("Name") or profile.get("Arn", "").rpartition("/")[2] or None,
-        has_metadata_tags=any(each.get("InstanceMetadataTags") == "enabled" for each in options),
+        key=described.get("KeyName") or template.get("KeyName"),
+        http_tokens=options.get("HttpTokens", "optional"),
+        has_metadata_tags=options.get("InstanceMetadataTags") == "enabled",
     )
 
 
@@ -115,6 +121,14 @@ class Instances:
             return None
         profile = self._iam.get_instance_profile(InstanceProfileName=instance.profile)["InstanceProfile"]
         return next((role["RoleName"] for role in profile["Roles"]), None)
+
+    def read_public_key(self, instance: Instance) -> str | None:
+        """The key of SSH that it was launched with."""
+        if instance.key is None:
+            return None
+        (pair,) = self._ec2.describe_key_pairs(KeyNames=[instance.key], IncludePublicKey=True)["KeyPairs"]
+        key: str = pair["PublicKey"]
+        return key.strip()
 
     def terminate(self, instance: Instance) -> None:
         """Its Auto Scaling group, if it is in one, replaces it: so does moto's."""

@@ -54,7 +54,6 @@ class Launch:
     """When it is to be terminated: it cannot boot, or AWS takes it away."""
     notices: dict[str, str] = field(default_factory=dict)
     """What AWS announces to it; see `machines.metadata.Instance`."""
-    role: str | None = None
     told: MetadataInstance | None = None
     """What the metadata service says of it."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -84,23 +83,25 @@ class Switchboard:
         self._drop_in = network.folder / "endpoint.conf"
         self._drop_in.write_text(f"[Service]\nEnvironment=AWS_ENDPOINT_URL={endpoint_url}\n")
 
-    def switch_on(self, instance: Instance, image: MachineImage, user_data: str | None) -> ProcessMachine:
+    def switch_on(self, instance: MetadataInstance, image: MachineImage) -> ProcessMachine:
         """A machine that is an instance.
 
         Raises:
             LaunchFailed: its address is not in the network, or is taken.
         """
-        address = str(instance.address)
-        name = f"ip-{address.replace('.', '-')}"
+        name = f"ip-{instance.address.replace('.', '-')}"
+        user_data = instance.user_data or NO_USER_DATA
+        keys = [] if instance.public_key is None else [instance.public_key]
         try:
             if image.root is not None:
                 return start_container(
                     self._network,
                     image.root,
                     name,
-                    user_data=user_data or NO_USER_DATA,
-                    address=address,
-                    instance_id=instance.id,
+                    user_data=user_data,
+                    address=instance.address,
+                    instance_id=instance.instance_id,
+                    public_keys=keys,
                     read_only_binds={ENDPOINT_DROP_IN: self._drop_in},
                 )
             assert image.disk is not None
@@ -108,9 +109,10 @@ class Switchboard:
                 self._network,
                 image.disk,
                 name,
-                user_data=add_endpoint(user_data or NO_USER_DATA, self._endpoint_url),
-                address=address,
-                instance_id=instance.id,
+                user_data=add_endpoint(user_data, self._endpoint_url),
+                address=instance.address,
+                instance_id=instance.instance_id,
+                public_keys=keys,
                 cpus=image.cpus,
                 memory=image.memory,
                 boot=image.boot,

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 from machines.aws.images import MachineImage
 from machines.aws.instances import Instance, Instances, is_refusal
@@ -152,23 +153,12 @@ class Launcher:
         elif launch.deadline is not None and time.monotonic() > launch.deadline:
             self.instances.terminate(instance)
         elif launch.told is not None:
-            self._tell(launch, launch.told.user_data)
+            self._tell(launch, launch.told)
 
-    def _tell(self, launch: Launch, user_data: str | None) -> None:
-        """Have the metadata service know the instance as it is now."""
-        instance = launch.instance
-        told = MetadataInstance(
-            address=str(instance.address),
-            instance_id=instance.id,
-            role=launch.role,
-            region=self._region,
-            availability_zone=instance.zone,
-            instance_type=instance.type,
-            image_id=instance.image,
-            tags=dict(instance.tags) if instance.has_metadata_tags else {},
-            user_data=user_data,
-            notices=dict(launch.notices),
-        )
+    def _tell(self, launch: Launch, told: MetadataInstance) -> None:
+        """Have the metadata service know the instance as it is now: what was told of it, with what may change."""
+        tags = dict(launch.instance.tags) if launch.instance.has_metadata_tags else {}
+        told = replace(told, tags=tags, http_tokens=launch.instance.http_tokens, notices=launch.notices)
         if told != launch.told:
             launch.told = told
             self._aws.metadata.add(told)
@@ -216,10 +206,20 @@ class Launcher:
             user_data = data.decode() or None
         except UnicodeDecodeError:
             raise LaunchFailed("its user-data is no text, which machines here do not take") from None
-        launch.role = self.instances.read_role(instance)
-        self._tell(launch, user_data)
+        told = MetadataInstance(
+            address=str(instance.address),
+            instance_id=instance.id,
+            role=self.instances.read_role(instance),
+            region=self._region,
+            availability_zone=instance.zone,
+            instance_type=instance.type,
+            image_id=instance.image,
+            user_data=user_data,
+            public_key=self.instances.read_public_key(instance),
+        )
+        self._tell(launch, told)
         if self.never_boot.isdisjoint({instance.type, instance.image}):
-            launch.machine = self._switchboard.switch_on(instance, image, user_data)
+            launch.machine = self._switchboard.switch_on(told, image)
 
     def _end_launch(self, launch: Launch) -> None:
         launch.ending = True
