@@ -14,20 +14,21 @@ from distributed.core import rpc
 from distributed.deploy.adaptive import Adaptive
 from distributed.deploy.cluster import Cluster
 
+from daskfleet.access import reach_fleet
 from daskfleet.client.daskfleet_client_preload import find_mismatch
-from daskfleet.connections import PRELOAD, dask_security, load_connection
+from daskfleet.connections import PRELOAD, dask_security
 from daskfleet.errors import FleetError, FleetNotFound, VersionMismatch
 from daskfleet.home import list_fleet_names
 from daskfleet.progress import Progress, Quiet
 from daskfleet.providers import find_provider, load_provider
 from daskfleet.providers.base import Provider
-from daskfleet.reach import check_reachable
 from daskfleet.services.names import DEFAULT_FLEET
 from daskfleet.services.specs import build_default_spec
 from daskfleet_stacks.connection import Connection
 from daskfleet_stacks.spec import FleetSpec, parse_fleet_spec
 
 logger = logging.getLogger("daskfleet")
+
 
 def connect(name: str = DEFAULT_FLEET, *, check_versions: bool = True, **client_arguments: Any) -> Client:
     """A `distributed.Client` on the fleet called `name`.
@@ -42,8 +43,7 @@ def connect(name: str = DEFAULT_FLEET, *, check_versions: bool = True, **client_
         VersionMismatch: this Python does not fit the fleet; the message says what to do.
         FleetError: the fleet is not reachable.
     """
-    connection = load_connection(name)
-    check_reachable(connection)
+    connection = reach_fleet(name)
     if check_versions:
         _check_versions(connection)
     security = Security(require_encryption=True, **dask_security(connection))
@@ -129,6 +129,7 @@ class Fleet(Cluster):
         self._shutdown_on_close = shutdown_on_close
         self._provider: Provider | None = None
         self._groups: dict[str, tuple[str, ...]] = {}
+        self._reached: Connection | None = None
         self.security: Security | None = None
         super().__init__(asynchronous=asynchronous, name=name, **cluster_arguments)
         if not self.called_from_running_loop:
@@ -150,7 +151,8 @@ class Fleet(Cluster):
             return
         name = self.name
         await asyncio.to_thread(self._attach_or_start, name)
-        connection = load_connection(name)
+        connection = self._reached
+        assert connection is not None
         self.security = Security(require_encryption=True, **dask_security(connection))
         self._dashboard_url = connection.dashboard_url
         self.scheduler_comm = rpc(
@@ -168,12 +170,12 @@ class Fleet(Cluster):
     def _attach_or_start(self, name: str) -> None:
         if name in list_fleet_names():
             self._provider = find_provider(name)
-            connection = load_connection(name)
-            check_reachable(connection)
-            _check_versions(connection)
+            self._reached = reach_fleet(name)
+            _check_versions(self._reached)
         elif self._wanted_spec is not None:
             self._provider = load_provider(self._wanted_spec.provider)
             self._provider.up(self._wanted_spec, _Log(self._log))
+            self._reached = reach_fleet(name)
             if self._shutdown_on_close is None:
                 self._shutdown_on_close = True
         else:
@@ -223,7 +225,6 @@ class Fleet(Cluster):
             group = next(iter(groups))
             n = max(0, n - sum(len(workers) for other, workers in groups.items() if other != group))
 
-
         def scale(provider: Provider) -> None:
             provider.scale(self.name, group, provider.count_units(self.name, group, n), Quiet())
 
@@ -255,6 +256,7 @@ class Fleet(Cluster):
         provider = self._provider
         if provider is None:
             raise FleetError(f"fleet '{self.name}' is not connected yet; await it first.")
+
         def change_and_look() -> dict[str, tuple[str, ...]]:
             change(provider)
             return provider.list_groups(self.name)

@@ -65,6 +65,21 @@ def check_reachable(connection: Connection) -> None:
         raise FleetError(f"the scheduler of fleet '{name}' cannot be reached at {address}: {problem}")
 
 
+def check_dashboard(connection: Connection) -> None:
+    """Make sure that the dashboard's address leads there from here.
+
+    Raises:
+        FleetError: it does not; the dashboard asks nobody who they are, so it is opened to nobody else.
+    """
+    if connection.access.mode in ("local", "ssh"):
+        return
+    raise FleetError(
+        f"the dashboard of fleet '{connection.fleet}' listens on the scheduler's own machine only, as it asks nobody "
+        f"who they are: at {connection.dashboard_url} there. With `access: {{mode: ssh}}` it comes through a tunnel; "
+        "in a notebook, dask-labextension and `Client` show the same figures."
+    )
+
+
 def _find_problem(host: str, port: int, security: ConnectionSecurity) -> str | None:
     """What keeps a client from the scheduler at an address of another machine, and what to do; `None`: nothing does."""
     import ssl

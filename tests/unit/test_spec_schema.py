@@ -31,7 +31,7 @@ def validator() -> Draft202012Validator:
 
 @pytest.mark.parametrize("cpus", [1, 2, 3, 5, 64])
 def test_the_schema_accepts_what_init_writes(validator: Draft202012Validator, cpus: int):
-    data = yaml.safe_load(render_fleet_file("research", "fleet.yaml", cpus))
+    data = yaml.safe_load(render_fleet_file("local", "research", "fleet.yaml", cpus=cpus))
     assert list(validator.iter_errors(data)) == []
 
 

@@ -243,7 +243,7 @@ def test_a_spec_survives_being_dumped_and_parsed(text: str):
 
 @pytest.mark.parametrize("cpus", range(1, 65))
 def test_the_file_that_init_writes_is_a_spec_without_problems(cpus: int):
-    spec = parse_fleet_yaml(render_fleet_file("research", "dir/my fleet.yaml", cpus))
+    spec = parse_fleet_yaml(render_fleet_file("local", "research", "dir/my fleet.yaml", cpus=cpus))
     assert isinstance(spec, LocalFleetSpec)
     (group,) = spec.workers
     assert spec.name == "research"
@@ -254,7 +254,7 @@ def test_the_file_that_init_writes_is_a_spec_without_problems(cpus: int):
 
 
 def test_what_init_shows_as_comments_is_valid_when_it_is_uncommented():
-    text = render_fleet_file("research", "fleet.yaml", 4)
+    text = render_fleet_file("local", "research", "fleet.yaml", cpus=4)
     settings = [
         line.replace("# ", "", 1)
         if line.lstrip().startswith(("# scheduler", "#   port", "#   dash", "# memory_limit", "# resources", "# tags"))

@@ -13,12 +13,14 @@ from typer.core import TyperGroup
 
 from daskfleet.commands.connect import connect
 from daskfleet.commands.dashboard import dashboard
+from daskfleet.commands.doctor import doctor
 from daskfleet.commands.down import down
 from daskfleet.commands.image import image
 from daskfleet.commands.init import init
 from daskfleet.commands.list import list_fleets
 from daskfleet.commands.logs import logs
 from daskfleet.commands.output import print_problem
+from daskfleet.commands.preview import preview
 from daskfleet.commands.run import run
 from daskfleet.commands.scale import scale
 from daskfleet.commands.schema import schema
@@ -28,9 +30,9 @@ from daskfleet.errors import FleetError
 from daskfleet.services.names import DEFAULT_FLEET
 
 SECTIONS = {
-    "A fleet's life": ("up", "status", "scale", "logs", "list", "down"),
+    "A fleet's life": ("up", "preview", "status", "scale", "logs", "list", "down"),
     "Using a fleet": ("connect", "run", "dashboard"),
-    "The fleet file": ("init", "schema"),
+    "The fleet file": ("init", "doctor", "schema"),
     "Machine images": ("image",),
 }
 
@@ -58,6 +60,7 @@ app = typer.Typer(
 PASS_ON = {"allow_interspersed_args": False, "ignore_unknown_options": True}
 
 app.command()(up)
+app.command()(preview)
 app.command()(status)
 app.command()(scale)
 app.command()(logs)
@@ -67,6 +70,7 @@ app.command()(connect)
 app.command(context_settings=PASS_ON)(run)
 app.command()(dashboard)
 app.command()(init)
+app.command()(doctor)
 app.command()(schema)
 app.add_typer(image)
 

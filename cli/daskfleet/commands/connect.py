@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daskfleet.commands.arguments import JsonOption, NameArgument
+from daskfleet.commands.arguments import JsonOption, NameArgument, ProviderOption, RegionOption, check_region
 from daskfleet.commands.output import print_json, print_note
 from daskfleet.services.names import DEFAULT_FLEET
 
@@ -24,6 +24,14 @@ def connect(
         list[str] | None,
         typer.Argument(metavar="[-- COMMAND...]", help="A command to run with the connection, after `--`."),
     ] = None,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="FILE", help="Use the fleet whose connection is in this file; `-` is standard input."
+        ),
+    ] = None,
+    provider: ProviderOption = None,
+    region: RegionOption = None,
     json: JsonOption = False,
     env: Annotated[
         bool, typer.Option("--env", help='Print shell code: eval "$(daskfleet connect NAME --env)".')
@@ -33,14 +41,27 @@ def connect(
 
     `daskfleet connect NAME -- python script.py` runs the unchanged script: its bare Client() lands on the fleet. The
     exit code is the command's.
+
+    A fleet that somebody else made is used once its connection is here: from a file that they hand over (--from), or
+    from the fleet's own secret, with credentials of its cloud (--provider and --region).
     """
-    from daskfleet.connections import load_connection, render_environment
-    from daskfleet.reach import check_reachable
+    from daskfleet.access import reach_fleet
+    from daskfleet.connections import render_environment
 
     if bool(command) + json + env > 1:
         raise typer.BadParameter("--json, --env and a command exclude one another")
-    connection = load_connection(name)
-    check_reachable(connection)
+    check_region(provider, region)
+    if file is not None and provider is not None:
+        raise typer.BadParameter("--from and --provider exclude one another")
+    if file is not None:
+        from daskfleet.services.adopt import adopt_from_file
+
+        name = adopt_from_file(file, None if name == DEFAULT_FLEET else name)
+    elif provider is not None and region is not None:
+        from daskfleet.services.adopt import adopt_from_cloud
+
+        adopt_from_cloud(name, provider, region)
+    connection = reach_fleet(name)
     if command:
         from daskfleet.services.run import replace_with_command
 

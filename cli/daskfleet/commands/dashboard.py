@@ -15,11 +15,11 @@ def dashboard(
     browser: Annotated[bool, typer.Option(help="Open it in the browser.")] = True,
 ) -> None:
     """Open the fleet's dashboard in the browser, and print its address."""
-    from daskfleet.connections import load_connection
-    from daskfleet.reach import check_reachable
+    from daskfleet.access import reach_fleet
+    from daskfleet.reach import check_dashboard
 
-    connection = load_connection(name)
-    check_reachable(connection)
+    connection = reach_fleet(name)
+    check_dashboard(connection)
     print(connection.dashboard_url)
     if browser:
         import webbrowser
@@ -27,6 +27,5 @@ def dashboard(
         from daskfleet.reach import await_page
 
         await_page(connection.dashboard_url, timeout=15)
-
         if not webbrowser.open(connection.dashboard_url):
             print("no browser was found here; open the address by hand")

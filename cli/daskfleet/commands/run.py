@@ -22,10 +22,7 @@ def run(
 
     What it computes with Dask runs on the fleet, as if it began with Client(). The exit code is the script's.
     """
-    from daskfleet.connections import load_connection
-    from daskfleet.reach import check_reachable
+    from daskfleet.access import reach_fleet
     from daskfleet.services.run import replace_with_script
 
-    connection = load_connection(name)
-    check_reachable(connection)
-    replace_with_script(script, arguments or [], connection, python)
+    replace_with_script(script, arguments or [], reach_fleet(name), python)

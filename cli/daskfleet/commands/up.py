@@ -10,6 +10,7 @@ import typer
 
 from daskfleet.commands.arguments import JsonOption, TimeoutOption, YesOption, check_share
 from daskfleet.commands.output import build_confirm, print_json, print_problem, show_progress
+from daskfleet.commands.specs import read_spec_or_exit
 
 
 def up(
@@ -36,16 +37,9 @@ def up(
     from daskfleet.interrupts import interrupt_on_termination
     from daskfleet.providers import load_provider
     from daskfleet.providers.base import Declined
-    from daskfleet.services.specs import find_spec
-    from daskfleet_stacks.spec import SpecError
 
     start = time.monotonic()
-    try:
-        spec = find_spec(target)
-    except SpecError as error:
-        many = f"{len(error.problems)} problems" if len(error.problems) > 1 else "1 problem"
-        print_problem(f"{many} in {error.source}, nothing was changed\n{error}")
-        raise typer.Exit(1) from None
+    spec = read_spec_or_exit(target)
     provider = load_provider(spec.provider)
     try:
         with interrupt_on_termination(), show_progress() as progress:

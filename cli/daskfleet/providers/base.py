@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 from daskfleet.errors import FleetError
 from daskfleet.progress import Progress
@@ -110,6 +110,34 @@ class LogLines:
 
 
 @dataclass(frozen=True)
+class Check:
+    """One thing that was looked at before anything is made."""
+
+    name: str
+    problem: str = ""
+    """What is wrong and what to do; empty where nothing is."""
+    found: str = ""
+    """What is there, for who wants to know."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problem
+
+
+class Preview(Protocol):
+    """What an `up` would change."""
+
+    def render(self) -> tuple[str, ...]:
+        """For a person."""
+        ...
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a program."""
+        ...
+
+
+@dataclass(frozen=True)
 class Question:
     """What a provider wants a person's word for before it goes on."""
 
@@ -160,6 +188,21 @@ class Provider(ABC):
         Raises:
             Declined: `confirm` said no; nothing was changed.
         """
+
+    def preview(self, spec: FleetSpec, progress: Progress, *, refresh: bool = False) -> Preview:
+        """What `up` would change. Nothing is changed.
+
+        Args:
+            refresh: compare with what is really there first, and tell what others have changed.
+        """
+        raise FleetError(
+            f"a fleet of provider '{spec.provider}' has no plan to show: `daskfleet up` asks nothing, makes what the "
+            "file says, and can be repeated."
+        )
+
+    @abstractmethod
+    def check(self, spec: FleetSpec) -> list[Check]:
+        """Look whether the fleet can be made. Nothing is changed."""
 
     @abstractmethod
     def read_spec(self, name: str) -> FleetSpec:

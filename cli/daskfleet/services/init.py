@@ -34,6 +34,83 @@ workers:
 """
 
 
-def render_fleet_file(name: str, file: str, cpus: int) -> str:
-    """The text of a commented `fleet.yaml` for this machine."""
+AWS_TEMPLATE = """\
+# yaml-language-server: $schema=fleet.schema.json   (daskfleet schema > fleet.schema.json)
+#
+# A Dask fleet in AWS. `daskfleet doctor {file}` looks whether it can be made, `daskfleet up {file}` makes it so, also
+# when you have changed this file; `daskfleet down {name}` removes it. What is commented out shows the default or an
+# example.
+
+name: {name}
+provider: aws
+region: {region}
+
+scheduler:
+  instance_type: m7i.large    # it uses one core, and memory for each task that waits
+  # volume_size: 20           # GiB
+
+workers:
+  - name: cpu
+    instance_types: [m7i.2xlarge, m6i.2xlarge]   # first choice first; all of one architecture
+    count: 2                  # machines, each with one worker; `daskfleet scale {name} cpu 20` changes it
+    spot: fallback            # never | only | fallback: on-demand for what the spot market has not
+    # threads: auto           # of each worker; auto shares the machine's cores
+    # memory_limit: auto      # of each worker; auto shares the machine's memory
+    # volume_size: 50         # GiB; Dask spills to it
+
+  # Machines with GPUs: one worker for each GPU, with the Dask resource GPU.
+  # - name: gpu
+  #   instance_types: [g6.xlarge]
+  #   count: 0
+
+# Who may connect. With ssh, clients in these networks come through a tunnel, and the dashboard with them; direct opens
+# the scheduler's own port, which wants the fleet's certificates; private opens nothing: for machines of that network.
+access:
+  mode: ssh
+  allowed_cidrs: [{cidr}]   # your address with /32; `curl https://checkip.amazonaws.com` tells it
+
+# network:
+#   egress: nat               # nat | nat-per-zone | public-ip | none: how machines reach the internet
+#   vpc: vpc-0a1b2c3d4e5f60718            # one that exists, with
+#   subnets: [subnet-0a1b2c3d4e5f60718]   # the subnets to use
+
+# image:
+#   family: daskfleet         # what `daskfleet image build --provider aws` made; the newest that fits you is taken
+
+# data:                       # buckets that tasks use, by the machines' own role
+#   read: ["s3://bucket/prefix"]
+#   write: []
+
+# tags: {{team: climate}}       # on everything in AWS, for people and bills
+"""
+
+CIDR_TO_FILL_IN = "YOUR.ADDRESS/32"
+"""Refused until somebody has written a network: which one is right, nobody but the person knows."""
+
+DEFAULT_REGION = "eu-west-1"
+
+
+def render_fleet_file(provider: str, name: str, file: str, *, cpus: int, region: str | None = None) -> str:
+    """The text of a commented `fleet.yaml`.
+
+    Args:
+        cpus: cores of this machine, for a fleet on it.
+        region: where a fleet in a cloud is to be, if that is known.
+    """
+    if provider == "aws":
+        return AWS_TEMPLATE.format(name=name, file=file, region=region or DEFAULT_REGION, cidr=CIDR_TO_FILL_IN)
     return LOCAL_TEMPLATE.format(name=name, file=file, count=min(cpus, 4), threads=max(1, cpus // min(cpus, 4)))
+
+
+def find_region() -> str | None:
+    """The region of AWS that the environment or the profile says; nothing is asked."""
+    try:
+        import botocore.exceptions
+        import botocore.session
+    except ImportError:
+        return None
+    try:
+        region = botocore.session.Session().get_config_variable("region")
+    except botocore.exceptions.BotoCoreError:
+        return None
+    return str(region) if region else None

@@ -35,6 +35,13 @@ def complete_nodes(ctx: Any, incomplete: str) -> list[str]:
     return [node for node in ("scheduler", *complete_groups(ctx, "")) if node.startswith(incomplete)]
 
 
+def complete_providers(incomplete: str) -> list[str]:
+    """The providers that begin with `incomplete`."""
+    from daskfleet.providers import PROVIDERS
+
+    return [provider for provider in PROVIDERS if provider.startswith(incomplete)]
+
+
 def complete_clouds(incomplete: str) -> list[str]:
     """The clouds that begin with `incomplete`."""
     from daskfleet.providers import CLOUDS

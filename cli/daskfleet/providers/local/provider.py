@@ -27,7 +27,7 @@ from daskfleet.home import FleetPaths, explain_os_errors, fleet_paths, make_priv
 from daskfleet.interrupts import hold_interrupts
 from daskfleet.lock import lock_fleet
 from daskfleet.progress import Progress, Quiet
-from daskfleet.providers.base import Confirm, FleetStatus, LogLines, Provider, Summary, count_enough
+from daskfleet.providers.base import Check, Confirm, FleetStatus, LogLines, Provider, Summary, count_enough
 from daskfleet.providers.local import documents, ports
 from daskfleet.providers.local.processes import (
     await_end,
@@ -309,6 +309,13 @@ class LocalProvider(Provider):
             lines.append(f"node {node}: {who}reached: {reached}" + (f"; {mark.failure}" if mark.failure else ""))
             lines.append(_tail(paths.log(node)))
         return f"not every worker registered within {timeout:g} s.\n" + "\n".join(lines)
+
+    def check(self, spec: FleetSpec) -> list[Check]:
+        try:
+            check_platform()
+        except FleetError as error:
+            return [Check("system", str(error))]
+        return [Check("system", found=platform.platform())]
 
     def read_spec(self, name: str) -> FleetSpec:
         return self._read_state(name).spec

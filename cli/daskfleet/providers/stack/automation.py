@@ -18,7 +18,7 @@ from daskfleet.progress import Progress
 from daskfleet.providers.stack.command import EngineCommand
 from daskfleet.providers.stack.engine import Backend
 from daskfleet.providers.stack.events import EngineReport, describe_progress, note_event, read_step
-from daskfleet.providers.stack.explain import explain_failure
+from daskfleet.providers.stack.explain import explain_failure, find_kind
 from daskfleet.providers.stack.locks import LockHolder, is_dead, parse_lock_holders
 
 PROJECT = "daskfleet"
@@ -34,7 +34,9 @@ class EngineFailed(FleetError):
     """The engine could not do what it was asked."""
 
     def __init__(self, what: str, report: EngineReport, output: str) -> None:
-        self.report = report
+        found = find_kind(" ".join(report.errors) or output)
+        self.kind = found.kind if found is not None else "other"
+        """What kind of failure it is, by the words of `explain`."""
         super().__init__(f"{what}: {explain_failure(report.errors, output)}")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from daskfleet.providers.base import Check
 from daskfleet_stacks.connection import Connection
 from daskfleet_stacks.spec import FleetSpec
 
@@ -73,6 +74,8 @@ class Leftover:
     kind: str
     id: str
     name: str = ""
+    group: str = ""
+    """The worker group that it is of, if of one."""
     details: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __str__(self) -> str:
@@ -87,22 +90,6 @@ class StoredConnection:
     """The secret's name, for people."""
     made: float
     """Seconds since the epoch."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at before anything is made."""
-
-    name: str
-    problem: str = ""
-    """What is wrong and what to do; empty where nothing is."""
-    found: str = ""
-    """What is there, for who wants to know."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.problem
 
 
 class Cloud(ABC):

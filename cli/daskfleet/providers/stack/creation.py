@@ -23,6 +23,7 @@ from daskfleet.providers.stack.files import parse_outputs, write_connection
 from daskfleet.providers.stack.places import load_stack
 from daskfleet.providers.stack.plan import Plan, build_plan, plan_counts, render_plan
 from daskfleet.providers.stack.state import GroupState, StackState, StateDamaged, apply_resources, read_state
+from daskfleet.providers.stack.strays import remove_strays
 from daskfleet_stacks.connection import Connection
 from daskfleet_stacks.spec import FleetSpec
 
@@ -55,7 +56,7 @@ class Creation:
             self._check_name_is_free()
             self.created = True
         state = self._write_wanted(old)
-        stack.configure(self._dump_spec())
+        stack.configure(dump_spec(self._spec))
         if not is_there:
             stack.create()
         plan, is_still = self._plan(stack, old)
@@ -64,7 +65,8 @@ class Creation:
             raise Declined(f"fleet '{self._spec.name}' was not changed.")
         # An update that changes no resource may change what the stack exports.
         if not (is_still and old is not None and old.complete and old.spec == state.spec):
-            stack.up(load_program(), total=plan.total)
+            # What others have changed or deleted meanwhile is put back.
+            stack.up(load_program(), total=plan.total, refresh=not stack.made)
         return self._finish(stack, state)
 
     def _read_old(self) -> StackState | None:
@@ -92,12 +94,6 @@ class Creation:
                 f"{name} --provider {provider} --region {region}`."
             )
 
-    def _dump_spec(self) -> dict[str, Any]:
-        return self._spec.model_dump(mode="json", exclude_defaults=True) | {
-            "name": self._spec.name,
-            "provider": self._spec.provider,
-        }
-
     def _write_wanted(self, old: StackState | None) -> StackState:
         known = {group.name: group for group in old.groups} if old is not None else {}
         groups = tuple(
@@ -112,7 +108,7 @@ class Creation:
         state = StackState(
             provider=self._spec.provider,
             region=self._cloud.region,
-            spec=self._dump_spec(),
+            spec=dump_spec(self._spec),
             created=old.created if old is not None else time.time(),
             groups=groups,
             log_group=old.log_group if old is not None else "",
@@ -128,11 +124,11 @@ class Creation:
     def _plan(self, stack: FleetStack, old: StackState | None) -> tuple[Plan, bool]:
         """What would change, and whether the engine would change nothing at all."""
         self._progress.step("planning")
-        report = stack.preview(load_program())
+        report = stack.preview(load_program(), refresh=not stack.made)
         if is_pending(report.warnings):
             self._progress.step("an earlier update was killed; looking at what it made")
-            stack.refresh()
-            report = stack.preview(load_program())
+            remove_strays(self._spec.name, self._cloud, stack, self._progress)
+            report = stack.preview(load_program(), refresh=True)
         groups = old.resources.groups if old is not None else ()
         counts = plan_counts(self._wanted, self._cloud.count_machines(groups)) if groups else []
         return build_plan(self._spec.name, report.steps, counts), report.is_still
@@ -170,6 +166,11 @@ class Creation:
         for change in plan_counts(self._wanted, self._cloud.count_machines(groups)):
             self._progress.step(f"group {change.group}: {change.before} to {change.after} machines")
             self._cloud.set_count(next(group for group in groups if group.name == change.group), change.after)
+
+
+def dump_spec(spec: FleetSpec) -> dict[str, Any]:
+    """The spec as data, without what is as it is by default. Pure."""
+    return {"name": spec.name, "provider": spec.provider} | spec.model_dump(mode="json", exclude_defaults=True)
 
 
 def load_program() -> Any:

@@ -23,6 +23,9 @@ VERBS = {
 }
 """What the engine's operations are called while they go on, and after."""
 
+STILL = ("same", "read", "refresh")
+"""Operations after which everything is as before."""
+
 QUIET_OPERATIONS = ("same", "replace", "read", "refresh", "discard", "discard-replaced", "remove-pending-replace")
 """Operations of which nobody needs to hear: `replace` only joins the two that do it."""
 
@@ -53,13 +56,15 @@ class EngineReport:
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     failed: list[Step] = field(default_factory=list)
+    results: list[Step] = field(default_factory=list)
+    """What operations came to: of a refresh, `update` or `delete` where the cloud has something else than the state."""
     changes: dict[str, int] = field(default_factory=dict)
     """How often each operation occurs, what exists in no cloud included."""
 
     @property
     def is_still(self) -> bool:
         """Whether the stack's resources stay as they are."""
-        return not any(count for operation, count in self.changes.items() if operation not in ("same", "read"))
+        return not any(count for operation, count in self.changes.items() if operation not in STILL)
 
 
 def read_step(metadata: StepEventMetadata) -> Step | None:
@@ -93,6 +98,10 @@ def note_event(report: EngineReport, event: EngineEvent) -> None:
         step = read_step(event.resource_pre_event.metadata)
         if step is not None:
             report.steps.append(step)
+    elif event.res_outputs_event is not None:
+        step = read_step(event.res_outputs_event.metadata)
+        if step is not None:
+            report.results.append(step)
     elif event.res_op_failed_event is not None:
         step = read_step(event.res_op_failed_event.metadata)
         if step is not None:
@@ -108,6 +117,11 @@ def note_event(report: EngineReport, event: EngineEvent) -> None:
             report.errors.append(text)
         elif text and diagnostic.severity == "warning":
             report.warnings.append(text)
+
+
+def find_drift(report: EngineReport) -> list[Step]:
+    """What a refresh found to be otherwise than the state says."""
+    return [step for step in report.results if step.operation in ("update", "delete")]
 
 
 def describe_progress(event: EngineEvent, done: int, total: int | None) -> str | None:

@@ -31,6 +31,8 @@ PATTERNS = (
             ""
             ""
             ""
+            ""
+            ""
             "ExpiredToken|RequestExpired|InvalidClientTokenId|AuthFailure|UnrecognizedClientException|InvalidAccessKeyId"
             r"|SignatureDoesNotMatch|[Nn]o valid credential sources?|NoCredentialProviders|token .{0,40}expired"
             r"|failed to refresh cached credentials|get credentials"
@@ -123,6 +125,8 @@ def explain_failure(errors: Sequence[str], output: str = "") -> str:
         output: what it printed, for where it gave up before it had any.
     """
     texts = [text for text in (_clean(each) for each in errors) if text] or _find_error_lines(output)
+    if len(texts) > 1:  # What ends with the engine is told only where nothing else is.
+        texts = [text for text in texts if "exited prematurely" not in text] or texts
     lines, remedies = [], []
     for text in dict.fromkeys(texts):
         found = find_kind(text)
@@ -147,11 +151,11 @@ def _clean(text: str) -> str:
     text = redact(text)
     lines = [line.strip() for line in text.splitlines()]
     kept = [line for line in lines if not _NOISE.match(line) and not line.startswith(("Traceback", 'File "'))]
-    if "python inline source runtime error" in text:
-        # What was raised, without where.
-        first = text.split("python inline source runtime error:", 1)[1].split("Traceback", 1)[0].strip()
-        return first or kept[-1]
-    return " ".join(kept)
+    if "python inline source runtime error:" in text:  # What was raised, without where.
+        said = text.split("python inline source runtime error:", 1)[1].split("Traceback", 1)[0].strip()
+    else:
+        said = " ".join(kept)
+    return said.rsplit(" has risen: ", 1)[-1]  # The SDK wraps an error once for each resource that waits for it.
 
 
 def _find_error_lines(output: str) -> list[str]:

@@ -47,6 +47,14 @@ class Plan:
         steps = (*self.changes["replace"], *self.changes["delete"])
         return any(step.kind == "ec2.Instance" and step.name.endswith("-scheduler") for step in steps)
 
+    def render(self) -> tuple[str, ...]:
+        """For a person."""
+        return render_plan(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a program."""
+        return describe_plan(self)
+
     @property
     def total(self) -> int:
         """Resources that would change."""

@@ -11,9 +11,10 @@ from daskfleet.home import FleetPaths, fleet_paths
 from daskfleet.interrupts import hold_interrupts
 from daskfleet.lock import lock_fleet
 from daskfleet.progress import Progress
-from daskfleet.providers.base import Confirm, Declined, FleetStatus, LogLines, Provider, Summary
+from daskfleet.providers.base import Check, Confirm, Declined, FleetStatus, LogLines, Provider, Summary
 from daskfleet.providers.stack.cloud import Cloud
 from daskfleet.providers.stack.clouds import load_cloud
+from daskfleet.providers.stack.plan import Plan
 from daskfleet.providers.stack.remembered import load_state
 from daskfleet.providers.stack.state import StateDamaged, read_state
 from daskfleet_stacks.connection import Connection
@@ -79,6 +80,18 @@ class StackProvider(Provider):
                 f"{why}What was begun of fleet '{name}' could not be removed: {error}\nIt is still there, and costs: "
                 f"`daskfleet up` goes on with it, `daskfleet down {name}` removes it."
             ) from None
+
+    def preview(self, spec: FleetSpec, progress: Progress, *, refresh: bool = False) -> Plan:
+        from daskfleet.providers.stack.previewing import preview_fleet
+
+        cloud = load_cloud(self._provider, spec.region)  # type: ignore[attr-defined]
+        with lock_fleet(spec.name, timeout=LOCK_SECONDS, on_wait=progress.step):
+            return preview_fleet(spec, cloud, fleet_paths(spec.name), progress, refresh=refresh)
+
+    def check(self, spec: FleetSpec) -> list[Check]:
+        from daskfleet.providers.stack.checks import run_checks
+
+        return run_checks(load_cloud(self._provider, spec.region), spec)  # type: ignore[attr-defined]
 
     def down(self, name: str, progress: Progress, *, confirm: Confirm | None = None) -> bool:
         return self._tear_down(name, None, progress, confirm=confirm)

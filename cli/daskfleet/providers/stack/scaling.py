@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 
-from daskfleet.connections import load_connection
+from daskfleet.access import reach_fleet
 from daskfleet.errors import FleetError
 from daskfleet.home import fleet_paths, write_private_file
 from daskfleet.lock import lock_fleet
@@ -16,7 +16,6 @@ from daskfleet.providers.stack.clouds import load_cloud
 from daskfleet.providers.stack.remembered import load_state
 from daskfleet.providers.stack.state import StackState, change_counts
 from daskfleet.providers.stack.waiting import Waiter
-from daskfleet.reach import check_reachable
 from daskfleet_stacks.connection import Connection
 from daskfleet_stacks.spec.fields import MAX_WORKERS
 
@@ -53,8 +52,7 @@ def _shrink(cloud: Cloud, fleet: str, group: GroupResources, fewer: int, progres
     """Those that are idle go first, where the scheduler can be asked; otherwise the cloud chooses."""
     machines = [each for each in cloud.list_machines(fleet) if each.group == group.name and is_there(each)]
     try:
-        connection = load_connection(fleet)
-        check_reachable(connection)
+        connection = reach_fleet(fleet)
         ordered = order_by_idleness(connection)
     except (FleetError, OSError, TimeoutError) as error:
         progress.step(f"the cloud chooses who leaves, as the scheduler cannot be asked from here ({error})")
@@ -108,7 +106,6 @@ def remove_workers(name: str, workers: Collection[str]) -> None:
     with lock_fleet(name):
         state = load_state(name)
         cloud = load_cloud(state.provider, state.region)
-        connection = load_connection(name)
         machines = [each for each in cloud.list_machines(name) if each.group is not None and is_there(each)]
         per_machine = {group.name: group.workers_per_machine for group in state.groups}
         leaving = [
@@ -119,10 +116,12 @@ def remove_workers(name: str, workers: Collection[str]) -> None:
         counts = {group.name: group.count - sum(each.group == group.name for each in leaving) for group in state.groups}
         write_counts(name, state, counts)
         try:
+            connection = reach_fleet(name)
             known = order_by_idleness(connection)
-        except (OSError, TimeoutError):
-            known = []
-        retire_and_remove(cloud, connection, leaving, known, Quiet())
+        except (FleetError, OSError, TimeoutError):
+            cloud.remove_machines(leaving)
+        else:
+            retire_and_remove(cloud, connection, leaving, known, Quiet())
 
 
 def list_workers(name: str) -> dict[str, tuple[str, ...]]:

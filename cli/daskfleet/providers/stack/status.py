@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from daskfleet.access import reach_fleet
 from daskfleet.connections import load_connection
 from daskfleet.errors import FleetError
 from daskfleet.home import FleetPaths
@@ -18,7 +19,6 @@ from daskfleet.providers.stack.nodes import SCHEDULER, MarkBook
 from daskfleet.providers.stack.scaling import is_there, parse_host
 from daskfleet.providers.stack.state import GroupState, StackState, StateDamaged, read_state
 from daskfleet.providers.stack.waiting import Waiter
-from daskfleet.reach import check_reachable
 from daskfleet_stacks.connection import Connection
 
 OTHERS = "workers"
@@ -52,15 +52,15 @@ def read_stack_status(name: str, provider: str, paths: FleetPaths) -> FleetStatu
     if state is None or connection is None:
         nobody = NodeStatus(SCHEDULER, "unknown", None)
         return FleetStatus(name, provider, "damaged", "", "", 0.0, nobody, (), {}, (damage,))
-    view = look(name, state, connection)
+    view = look(name, state)
     return build_status(name, state, connection, view)
 
 
-def look(name: str, state: StackState, connection: Connection) -> View:
+def look(name: str, state: StackState) -> View:
     """Ask the cloud and the scheduler, at the same time."""
     view = View()
     with ThreadPoolExecutor(max_workers=2) as pool:
-        asked = pool.submit(_ask_scheduler, connection)
+        asked = pool.submit(_ask_scheduler, name)
         if state.region and state.log_group:
             try:
                 _ask_cloud(load_cloud(state.provider, state.region), name, state, view)
@@ -73,9 +73,8 @@ def look(name: str, state: StackState, connection: Connection) -> View:
     return view
 
 
-def _ask_scheduler(connection: Connection) -> list[WorkerStatus]:
-    check_reachable(connection)
-    return ask_workers(connection)
+def _ask_scheduler(name: str) -> list[WorkerStatus]:
+    return ask_workers(reach_fleet(name))
 
 
 def _ask_cloud(cloud: Cloud, name: str, state: StackState, view: View) -> None:

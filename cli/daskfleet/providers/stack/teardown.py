@@ -12,6 +12,11 @@ from daskfleet.providers.base import Confirm, Declined, Question
 from daskfleet.providers.stack.cloud import Cloud, Leftover
 from daskfleet.providers.stack.explain import is_pending
 from daskfleet.providers.stack.places import load_stack, may_have_stack
+from daskfleet.providers.stack.strays import remove_strays
+from daskfleet.tunnel import close_tunnel
+
+FINAL = ("credentials", "denied", "throttled", "state")
+"""Kinds of failures that removing something else does not help against."""
 
 ROUNDS = 3
 """Times that what carries the tag is removed: a group that is deleted may have launched a machine meanwhile."""
@@ -59,13 +64,21 @@ class Teardown:
         """Remove what the stack knows of, and the stack; returns whether there was one."""
         if not may_have_stack(self._paths):
             return False
+        from daskfleet.providers.stack.automation import EngineFailed
+
         stack = load_stack(self._name, self._paths, self._progress)
         if not stack.open():
             return False
         self._progress.step("removing the fleet's resources")
-        report = stack.destroy()
+        try:
+            report = stack.destroy()
+        except EngineFailed as error:
+            # What a killed update has made and not written down may be in the way: a machine in a subnet.
+            if error.kind in FINAL or not remove_strays(self._name, self._cloud, stack, self._progress):
+                raise
+            report = stack.destroy()
         if is_pending(report.warnings):
-            stack.refresh()
+            remove_strays(self._name, self._cloud, stack, self._progress)
             stack.destroy()
         stack.remove()
         return True
@@ -91,6 +104,7 @@ class Teardown:
         return confirm(Question(lines, "Remove all of it?", f"nothing of fleet '{self._name}' was removed"))
 
     def _forget(self) -> None:
+        close_tunnel(self._paths)
         with explain_os_errors(self._paths.root):
             if self._paths.root.exists():
                 shutil.rmtree(self._paths.root)

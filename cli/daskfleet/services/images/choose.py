@@ -34,7 +34,9 @@ def find_differences(image: Image, client: Versions, arch: str | None = None) ->
     return differences
 
 
-def choose_image(images: Iterable[Image], family: str, arch: str, client: Versions) -> Image:
+def choose_image(
+    images: Iterable[Image], family: str, arch: str, client: Versions, *, provider: str | None = None
+) -> Image:
     """The newest image of `family` that fits `arch` and the client's versions.
 
     Raises:
@@ -44,9 +46,10 @@ def choose_image(images: Iterable[Image], family: str, arch: str, client: Versio
     for image in candidates:
         if not find_differences(image, client, arch):
             return image
+    place = f" --provider {provider}" if provider is not None else ""
     remedy = (
-        f"Build one that fits with `daskfleet image build --family {family} --arch {arch} --environment FILE`, where "
-        "FILE is "
+        f"Build one that fits with `daskfleet image build{place} --family {family} --arch {arch} --environment FILE`, "
+        "where FILE is "
         "the lock of the environment that your scripts run in (uv.lock, requirements.txt or environment.yml)."
     )
     if not candidates:

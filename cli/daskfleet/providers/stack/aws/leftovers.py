@@ -12,7 +12,7 @@ from typing import Any
 
 from daskfleet.providers.stack.aws.clients import Clients, explain_aws_errors, find_tag
 from daskfleet.providers.stack.aws.connections import list_secrets
-from daskfleet.providers.stack.aws.tags import FLEET_TAG
+from daskfleet.providers.stack.aws.tags import FLEET_TAG, GROUP_TAG
 from daskfleet.providers.stack.cloud import Leftover
 
 
@@ -92,7 +92,9 @@ def read_items(listing: Listing, items: Iterable[dict[str, Any]]) -> list[Leftov
         state = item.get("State")
         name = state.get("Name") if isinstance(state, dict) else state
         if name not in listing.gone:
-            found.append(Leftover(listing.kind, item[listing.id], find_tag(item, "Name"), item))
+            found.append(
+                Leftover(listing.kind, item[listing.id], find_tag(item, "Name"), find_tag(item, GROUP_TAG), item)
+            )
     return found
 
 

@@ -1,0 +1,52 @@
+"""What a killed update has made, and had no time to write down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from daskfleet.progress import Progress
+from daskfleet.providers.stack.automation import FleetStack
+from daskfleet.providers.stack.cloud import Cloud, Leftover
+
+MADE_BY_GROUPS = ("instance", "volume", "network interface")
+"""Kinds of things that a worker group makes by itself: no stack knows of them."""
+
+
+def remove_strays(fleet: str, cloud: Cloud, stack: FleetStack, progress: Progress) -> bool:
+    """Remove what carries the fleet's tag and is not in its stack's state; returns whether there was anything.
+
+    The engine forgets the calls of which it does not know the end. Machines of groups that the state knows stay: they
+    are the groups' own.
+    """
+    state = stack.read_state()
+    strays = find_strays(cloud.find_leftovers(fleet), state)
+    if strays:
+        shown = ", ".join(str(each) for each in strays[:6])
+        progress.step(f"removing what a killed update has left: {shown}{' …' if len(strays) > 6 else ''}")
+        cloud.remove_leftovers(fleet, strays)
+    if strays or state.get("pending_operations"):
+        stack.refresh()
+        return True
+    return False
+
+
+def find_strays(found: Iterable[Leftover], state: Mapping[str, Any]) -> list[Leftover]:
+    """What is not in the stack's state. Pure."""
+    known = set(_list_names(state))
+    has_group = any("autoscaling/group:Group" in str(each.get("type")) for each in state.get("resources") or ())
+    return [
+        each
+        for each in found
+        if each.id not in known and not (has_group and each.group and each.kind in MADE_BY_GROUPS)
+    ]
+
+
+def _list_names(state: Mapping[str, Any]) -> Iterator[str]:
+    """Everything by which the cloud may call what is in the state."""
+    for resource in state.get("resources") or ():
+        yield str(resource.get("id"))
+        for key in ("arn", "name", "keyPairId", "allocationId"):
+            value = (resource.get("outputs") or {}).get(key)
+            if isinstance(value, str):
+                yield value
