@@ -59,13 +59,18 @@ class CommandLine:
     cwd: Path
     temporary: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="daskfleet-test-")))
     """Where temporary files go; a short path, since a socket's may have about a hundred bytes."""
+    before: tuple[str, ...] = ()
+    """Words before every command, which run it somewhere else."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """Environment variables besides; what is there of the same name is replaced."""
 
     @property
     def environment(self) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(CONNECTION_VARIABLES)}
         # The interpreter's folder first: `python` in `connect -- python` is the one under test.
         path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
-        return {**kept, "DASKFLEET_HOME": str(self.home), "PATH": path, "TMPDIR": str(self.temporary)}
+        own = {"DASKFLEET_HOME": str(self.home), "PATH": path, "TMPDIR": str(self.temporary)}
+        return {**kept, **own, **self.variables}
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Start the command without waiting for it."""
@@ -73,7 +78,7 @@ class CommandLine:
         options.setdefault("stderr", subprocess.PIPE)
         options.setdefault("env", self.environment)
         return subprocess.Popen(
-            [sys.executable, "-m", "daskfleet", *arguments],
+            [*self.before, sys.executable, "-m", "daskfleet", *arguments],
             cwd=self.cwd,
             text=True,
             stdin=subprocess.DEVNULL,
@@ -101,7 +106,7 @@ class CommandLine:
         """Run Python code with this home, in a fresh interpreter."""
         environment = {**self.environment, **options.pop("env", {})}
         return subprocess.run(
-            [sys.executable, "-c", code],
+            [*self.before, sys.executable, "-c", code],
             cwd=self.cwd,
             env=environment,
             text=True,

@@ -83,7 +83,8 @@ class AwsNetwork(pulumi.ComponentResource):
             raise pulumi.RunError(f"{self._name}: egress: {egress!r} is none; give one of {', '.join(EGRESSES)}.")
         cidr = args.get("cidr", DEFAULT_CIDR)
         try:
-            plan = plan_subnets(cidr, args.get("zones", DEFAULT_ZONES))
+            # Other languages know no whole numbers.
+            plan = plan_subnets(cidr, int(args.get("zones", DEFAULT_ZONES)))
         except ValueError as error:
             raise pulumi.RunError(f"{self._name}: {error}.") from None
         zones = self._choose_zones(len(plan))

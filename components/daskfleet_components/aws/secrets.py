@@ -129,4 +129,4 @@ def store_secret(
         secret_string=value,
         opts=pulumi.ResourceOptions(parent=parent, additional_secret_outputs=["secret_string"]),
     )
-    return version.secret_arn
+    return pulumi.Output.all(secret.arn, version.id).apply(lambda known: str(known[0]))

@@ -1,0 +1,56 @@
+"""What AWS still has of a fleet, by another way than that of the command that says "nothing left"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+EC2_KINDS = (
+    ("describe_vpcs", "Vpcs", "VpcId"),
+    ("describe_subnets", "Subnets", "SubnetId"),
+    ("describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
+    ("describe_nat_gateways", "NatGateways", "NatGatewayId"),
+    ("describe_route_tables", "RouteTables", "RouteTableId"),
+    ("describe_security_groups", "SecurityGroups", "GroupId"),
+    ("describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
+    ("describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId"),
+    ("describe_addresses", "Addresses", "AllocationId"),
+    ("describe_launch_templates", "LaunchTemplates", "LaunchTemplateId"),
+    ("describe_key_pairs", "KeyPairs", "KeyPairId"),
+    ("describe_volumes", "Volumes", "VolumeId"),
+    ("describe_instances", "Reservations", "InstanceId"),
+)
+
+
+def _flatten(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for each in items:
+        yield from each.get("Instances", [each])
+
+
+def find_tagged(call: Callable[..., dict[str, Any]], fleet: str) -> list[str]:
+    """Everything that AWS has with the fleet's tag, path or name, but for what it has removed and still tells of.
+
+    Args:
+        call: calls an operation, `call("ec2", "describe_vpcs", …)`.
+    """
+    found: list[str] = []
+    wanted = [{"Name": "tag:daskfleet:fleet", "Values": [fleet]}]
+    for operation, key, name in EC2_KINDS:
+        found += [each[name] for each in _flatten(call("ec2", operation, Filters=wanted)[key]) if not _is_gone(each)]
+    for group in call("autoscaling", "describe_auto_scaling_groups")["AutoScalingGroups"]:
+        tags = {tag["Key"]: tag["Value"] for tag in group.get("Tags", [])}
+        if tags.get("daskfleet:fleet") == fleet:
+            found.append(group["AutoScalingGroupName"])
+    path = f"/daskfleet/{fleet}/"
+    found += [each["RoleName"] for each in call("iam", "list_roles", PathPrefix=path)["Roles"]]
+    profiles = call("iam", "list_instance_profiles", PathPrefix=path)["InstanceProfiles"]
+    found += [each["InstanceProfileName"] for each in profiles]
+    secrets = call("secretsmanager", "list_secrets", IncludePlannedDeletion=True)["SecretList"]
+    found += [each["Name"] for each in secrets if each["Name"].startswith(f"daskfleet/{fleet}/")]
+    groups = call("logs", "describe_log_groups", logGroupNamePrefix=path)["logGroups"]
+    return found + [each["logGroupName"] for each in groups]
+
+
+def _is_gone(each: dict[str, Any]) -> bool:
+    state = each.get("State")
+    return (state["Name"] if isinstance(state, dict) else state) in ("deleted", "terminated")
