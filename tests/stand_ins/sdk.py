@@ -42,6 +42,8 @@ def render_schema(name: str) -> str:
         for kind, members in lines.items()
     ]
     provider = _object(_sdk(name, "index", "provider").ProviderArgs, None)
+    if "endpoints" in provider:
+        provider["endpoints"] = [{"*": "str"}]  # of some hundred services
     return f'{{\n"provider": {json.dumps(provider)},\n' + ",\n".join(parts) + "\n}\n"
 
 
@@ -56,7 +58,7 @@ def _resource(name: str, token: str) -> dict[str, Any]:
     resource, args = getattr(module, cls), getattr(module, f"{cls}Args")
     inputs = _object(args, resource)
     known = {re.sub(r"[!~]$", "", key) for key in inputs}
-    outputs = {key: _kind(kind, None) for key, kind in resource_types(resource).items() if key not in known}
+    outputs = {key: _kind(kind) for key, kind in resource_types(resource).items() if key not in known}
     return {"inputs": inputs, "outputs": outputs}
 
 
@@ -68,8 +70,8 @@ def _function(name: str, token: str) -> dict[str, Any]:
     names = [match[1] for match in re.finditer(r"__args__\['(\w+)'\] = ", inspect.getsource(function))]
     hints = [hint for key, hint in _hints(function, module).items() if key in inspect.signature(function).parameters]
     required = [item.default is inspect.Parameter.empty for item in inspect.signature(function).parameters.values()]
-    inputs = {f"{key}{'!' * need}": _kind(hint, None) for key, hint, need in zip(names, hints, required, strict=False)}
-    return {"inputs": inputs, "outputs": {key: _kind(kind, None) for key, kind in output_type_types(result).items()}}
+    inputs = {f"{key}{'!' * need}": _kind(hint) for key, hint, need in zip(names, hints, required, strict=False)}
+    return {"inputs": inputs, "outputs": {key: _kind(kind) for key, kind in output_type_types(result).items()}}
 
 
 def _hints(function: Any, module: types.ModuleType) -> dict[str, Any]:
@@ -82,16 +84,16 @@ def _object(args: type, output: type | None) -> dict[str, Any]:
     """The properties of an args class: `name!` is required, `name~` is decided by the provider where it is left out."""
     required = {
         parameter.name
-        for parameter in inspect.signature(args.__init__).parameters.values()
+        for parameter in inspect.signature(args).parameters.values()
         if parameter.default is inspect.Parameter.empty
     }
     kinds = input_type_types(args)
     outputs = dict(_outputs(output)) if output else {}
     result = {}
     for name, prop in _properties(args):
-        out, optional = outputs.get(name, (None, True))
+        optional = outputs.get(name, True)
         mark = "!" if prop in required else "" if optional else "~"
-        result[name + mark] = _kind(kinds[name], out)
+        result[name + mark] = _kind(kinds[name])
     return result
 
 
@@ -101,33 +103,30 @@ def _properties(cls: type) -> Iterator[tuple[str, str]]:
             yield getattr(value.fget, "_pulumi_name", attribute), attribute
 
 
-def _outputs(cls: type) -> Iterator[tuple[str, tuple[Any, bool]]]:
-    """Each output with its type, and whether the SDK says that it may be missing."""
-    table = resource_types(cls) if issubclass(cls, pulumi.Resource) else output_type_types(cls)
+def _outputs(cls: type) -> Iterator[tuple[str, bool]]:
+    """Each output, and whether the SDK says that it may be missing."""
     for name, attribute in _properties(cls):
-        if name in table:
-            hint = getattr(cls, attribute).fget.__annotations__["return"]
-            if typing.get_origin(hint) is pulumi.Output:
-                (hint,) = typing.get_args(hint)
-            yield name, (table[name], type(None) in typing.get_args(hint))
+        hint = getattr(cls, attribute).fget.__annotations__["return"]
+        if typing.get_origin(hint) is pulumi.Output:
+            (hint,) = typing.get_args(hint)
+        yield name, type(None) in typing.get_args(hint)
 
 
-def _kind(hint: Any, output: Any) -> Any:
+def _kind(hint: Any) -> Any:
     """A type as JSON: a name, `[item]`, `{"*": item}`, or an object's properties."""
-    hint, output = _unwrap(hint), _unwrap(output)
+    hint = _unwrap(hint)
     origin = typing.get_origin(hint)
-    items = typing.get_args(output)
     if origin and issubclass(origin, Sequence):
-        return [_kind(typing.get_args(hint)[0], items[0] if items else None)]
+        return [_kind(typing.get_args(hint)[0])]
     if origin and issubclass(origin, Mapping):
-        return {"*": _kind(typing.get_args(hint)[1], items[1] if items else None)}
+        return {"*": _kind(typing.get_args(hint)[1])}
     if hint in (str, bool, int, float):
         return hint.__name__
     if inspect.isclass(hint) and hasattr(hint, "_pulumi_input_type"):
-        return _object(hint, output if inspect.isclass(output) else None)
+        return _object(hint, None)
     if inspect.isclass(hint) and hasattr(hint, "_pulumi_output_type"):
-        return {key: _kind(kind, None) for key, kind in output_type_types(hint).items()}
-    return "any" if hint is None or hint is Any else "str"
+        return {key: _kind(kind) for key, kind in output_type_types(hint).items()}
+    return "any" if hint is Any else "str"  # an enumeration's values are texts
 
 
 def _unwrap(hint: Any) -> Any:

@@ -8,8 +8,9 @@ from dataclasses import replace
 from time import monotonic
 from typing import Any
 
-from stand_ins.aws.call import Call, error_code
-from stand_ins.aws.instances import REQUIREMENTS
+from stand_ins.aws.call import Call, error_code, refuse
+from stand_ins.aws.launch_templates import REQUIREMENTS
+from stand_ins.aws.launching import check_launch, check_types
 from stand_ins.core.errors import Refused
 from stand_ins.core.naming import AutoName, make_suffixed
 from stand_ins.core.resource import Properties, Resource, is_known
@@ -135,10 +136,39 @@ class Group(Resource[Call]):
         settings = self._settings(given)
         if given.get("initialLifecycleHooks"):  # no instance may start before the hooks are there
             settings |= {"MinSize": 0, "MaxSize": given["maxSize"], "DesiredCapacity": 0}
+        self._check_template(call, given)
         call.client("autoscaling").create_auto_scaling_group(
             AutoScalingGroupName=name, Tags=self._tags(name, given), **settings
         )
         return str(name)
+
+    def _check_template(self, call: Call, given: Properties) -> None:
+        """AWS tries a launch before it makes a group; moto only when it needs an instance."""
+        specification = to_api(TEMPLATE, given.get("launchTemplate") or {})
+        types: list[str] = []
+        if mixed := given.get("mixedInstancesPolicy"):
+            specification = to_api(SPECIFICATION, mixed["launchTemplate"]["launchTemplateSpecification"])
+            overrides = mixed["launchTemplate"].get("overrides") or ()
+            types = [item["instanceType"] for item in overrides if "instanceType" in item]
+        if not specification:
+            return
+        versions = [specification.pop("Version", "$Default")]
+        try:
+            found = call.ec2.describe_launch_template_versions(Versions=versions, **specification)
+            data = found["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+            check_launch(call, "CreateAutoScalingGroup", data, given.get("vpcZoneIdentifiers") or ())
+            check_types(call, "CreateAutoScalingGroup", types)
+        except Exception as error:
+            if not error_code(error):
+                raise
+            reason = error.response["Error"]["Message"]  # type: ignore[attr-defined]
+            message = f"You must use a valid fully-formed launch template. {reason}"
+            raise refuse("ValidationError", "CreateAutoScalingGroup", message) from None
+        if not types and not data.get("InstanceType") and not data.get("InstanceRequirements"):
+            message = (
+                "You must use a valid fully-formed launch template. The request must contain the parameter InstanceType"
+            )
+            raise refuse("ValidationError", "CreateAutoScalingGroup", message)
 
     def settle(self, call: Call, id_: str, given: Properties) -> None:
         client, group = call.client("autoscaling"), {"AutoScalingGroupName": id_}
@@ -161,17 +191,17 @@ class Group(Resource[Call]):
             return
         bounded = replace(call, deadline=monotonic() + seconds)
 
-        def reached() -> bool | None:
+        def reached() -> bool:
             group = self._find(call, id_) or {"Instances": [], "DesiredCapacity": 0, "MinSize": 0}
-            wanted = given.get("desiredCapacity") or group["MinSize"]
+            wanted: int = given.get("desiredCapacity") or group["MinSize"]
             healthy = [
                 item
                 for item in group["Instances"]
                 if item["HealthStatus"].lower() == "healthy" and item["LifecycleState"] == "InService"
             ]
-            return True if len(healthy) >= wanted else None
+            return len(healthy) >= wanted
 
-        bounded.wait_for(f"Auto Scaling Group ({id_}) capacity satisfied", reached)
+        bounded.wait_until(f"Auto Scaling Group ({id_}) capacity satisfied", reached)
 
     def _find(self, call: Call, id_: str) -> dict[str, Any] | None:
         client = call.client("autoscaling")
@@ -211,6 +241,8 @@ class Group(Resource[Call]):
     def update(self, call: Call, id_: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         client, group = call.client("autoscaling"), {"AutoScalingGroupName": id_}
         settings = self._settings({key: new.get(key) for key in changed})
+        if {"launchTemplate", "mixedInstancesPolicy", "vpcZoneIdentifiers"} & set(changed):
+            self._check_template(call, new)
         if removed := [key for key in changed if key in SETTINGS and new.get(key) is None]:
             raise Refused(f"the stand-in does not know how to take {', '.join(removed)} back from a group")
         if settings:
@@ -223,11 +255,11 @@ class Group(Resource[Call]):
             if more := [tag for tag in after if tag not in before]:
                 client.create_or_update_tags(Tags=more)
         if "suspendedProcesses" in changed:
-            before, after = set(old.get("suspendedProcesses") or ()), set(new.get("suspendedProcesses") or ())
-            if before - after:
-                client.resume_processes(**group, ScalingProcesses=sorted(before - after))
-            if after - before:
-                client.suspend_processes(**group, ScalingProcesses=sorted(after - before))
+            paused, wanted = set(old.get("suspendedProcesses") or ()), set(new.get("suspendedProcesses") or ())
+            if paused - wanted:
+                client.resume_processes(**group, ScalingProcesses=sorted(paused - wanted))
+            if wanted - paused:
+                client.suspend_processes(**group, ScalingProcesses=sorted(wanted - paused))
         if "enabledMetrics" in changed:
             client.disable_metrics_collection(**group)
             if new.get("enabledMetrics"):
@@ -244,9 +276,9 @@ class Group(Resource[Call]):
         force = bool(old.get("forceDelete"))
         if not force:
             client.update_auto_scaling_group(**group, MinSize=0, MaxSize=0, DesiredCapacity=0)
-            call.wait_for(
+            call.wait_until(
                 f"Auto Scaling Group ({id_}) drained",
-                lambda: True if not (self._find(call, id_) or {}).get("Instances") else None,
+                lambda: not (self._find(call, id_) or {}).get("Instances"),
             )
         try:
             call.delete(lambda: client.delete_auto_scaling_group(**group, ForceDelete=force), BUSY)
@@ -254,4 +286,4 @@ class Group(Resource[Call]):
             # It went away in the meantime: this API has no code of its own for that.
             if error_code(error) != "ValidationError" or self._find(call, id_) is not None:
                 raise
-        call.wait_for(f"Auto Scaling Group ({id_}) deleted", lambda: True if self._find(call, id_) is None else None)
+        call.wait_until(f"Auto Scaling Group ({id_}) deleted", lambda: self._find(call, id_) is None)

@@ -124,6 +124,10 @@ class Call:
                 return answer
         raise AssertionError("the pauses ended without an error")
 
+    def wait_until(self, what: str, condition: Callable[[], bool]) -> None:
+        """Until `condition` holds."""
+        self.wait_for(what, lambda: True if condition() else None)
+
     def retry(self, codes: Collection[str], action: Callable[[], T]) -> T:
         """`action`, again while AWS answers with one of `codes`; the last such error when time is up."""
         last: Exception | None = None
@@ -160,9 +164,10 @@ class Call:
         return dict(found[0]) if found else None
 
 
-def refuse_in_use(code: str, operation: str, message: str) -> Exception:
+def refuse(code: str, operation: str, message: str) -> Exception:
     """The error with which AWS refuses what moto would do."""
     from botocore.exceptions import ClientError
 
     response = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": 400}}
-    return ClientError(response, operation)  # type: ignore[arg-type]
+    error: Exception = ClientError(response, operation)
+    return error

@@ -1,157 +1,21 @@
-"""EC2's machines: instances, their interfaces, launch templates, key pairs."""
+"""EC2's instances."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from stand_ins.aws import tags
-from stand_ins.aws.call import Call, error_code, is_gone, refuse_in_use
+from stand_ins.aws.call import Call, error_code, refuse
+from stand_ins.aws.ec2 import find_instance, is_attached
+from stand_ins.aws.launching import check_addresses, check_groups, check_launch
 from stand_ins.core.errors import Refused
-from stand_ins.core.naming import AutoName, make_suffixed
 from stand_ins.core.resource import Properties, Resource, is_known
 from stand_ins.core.schema import Problem
 from stand_ins.core.shapes import fields, from_api, many, one, to_api, words
-
-ADDRESSES = "privateIps"
-
-
-class NetworkInterface(Resource[Call]):
-    token = "aws:ec2/networkInterface:NetworkInterface"
-    label = "EC2 Network Interface"
-    inputs = fields(
-        "subnetId description privateIp privateIps privateIpsCount securityGroups sourceDestCheck interfaceType tags "
-        "region",
-        attachments=many(fields("instance=InstanceId deviceIndex networkCardIndex")),
-    )
-    replaces = ("subnetId", "interfaceType", "privateIp", "region")
-    defaults = {"sourceDestCheck": True}
-    sets = ("privateIps", "securityGroups", "attachments")
-    lenient = ("networkCardIndex",)
-    at_most_one = (("privateIps", "privateIpsCount"), ("privateIps", "privateIp"))
-    minutes = {"delete": 5}
-
-    def create(self, call: Call, given: Properties) -> str:
-        shape = fields("subnetId description privateIp=PrivateIpAddress securityGroups=Groups interfaceType")
-        asked = to_api(shape, given)
-        if addresses := given.get("privateIps"):
-            asked["PrivateIpAddresses"] = [
-                {"PrivateIpAddress": address, "Primary": index == 0} for index, address in enumerate(addresses)
-            ]
-        if count := given.get("privateIpsCount"):
-            asked["SecondaryPrivateIpAddressCount"] = count
-        answer = call.ec2.create_network_interface(**asked, **tags.spec("network-interface", given))
-        return str(answer["NetworkInterface"]["NetworkInterfaceId"])
-
-    def settle(self, call: Call, id_: str, given: Properties) -> None:
-        call.wait_for(f"network interface {id_}", lambda: self._find(call, id_))
-        if not given["sourceDestCheck"]:
-            self._modify(call, id_, SourceDestCheck={"Value": False})
-        for attachment in given.get("attachments") or ():
-            self._attach(call, id_, attachment)
-
-    def _modify(self, call: Call, id_: str, **what: Any) -> None:
-        call.ec2.modify_network_interface_attribute(NetworkInterfaceId=id_, **what)
-
-    def _attach(self, call: Call, id_: str, attachment: Properties) -> None:
-        shape = fields("instance=InstanceId deviceIndex networkCardIndex")
-        call.ec2.attach_network_interface(NetworkInterfaceId=id_, **to_api(shape, attachment))
-
-    def _find(self, call: Call, id_: str) -> dict[str, Any] | None:
-        return call.find_one(call.ec2.describe_network_interfaces, "NetworkInterfaces", NetworkInterfaceIds=[id_])
-
-    def read(self, call: Call, id_: str, known: Properties) -> dict[str, Any] | None:
-        interface = self._find(call, id_)
-        if interface is None:
-            return None
-        shape = fields(
-            "subnetId description privateIp=PrivateIpAddress sourceDestCheck interfaceType macAddress ownerId "
-            "outpostArn "
-            "privateDnsName"
-        )
-        found = {
-            "description": "",
-            "interfaceType": "interface",
-            "ownerId": call.account.id,
-            **from_api(shape, interface),
-        }
-        found["privateIps"] = [item["PrivateIpAddress"] for item in interface.get("PrivateIpAddresses", ())]
-        found["privateIpsCount"] = len(found["privateIps"]) - 1
-        found["privateIpLists"] = found["privateIps"]
-        found["securityGroups"] = [item["GroupId"] for item in interface.get("Groups", ())]
-        attachment = interface.get("Attachment") or {}
-        found["attachments"] = []
-        if attachment.get("InstanceId"):
-            shape = fields("attachmentId instance=InstanceId deviceIndex networkCardIndex")
-            found["attachments"] = [from_api(shape, attachment)]
-        return {**found, "arn": call.arn("ec2", f"network-interface/{id_}"), "tagsAll": tags.of(interface, "TagSet")}
-
-    def update(self, call: Call, id_: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        if "attachments" in changed:
-            self._detach(call, id_)
-            for attachment in new.get("attachments") or ():
-                self._attach(call, id_, attachment)
-        if "privateIps" in changed:
-            before, after = old.get("privateIps") or [], new.get("privateIps") or []
-            if surplus := [item for item in before if item not in after]:
-                call.ec2.unassign_private_ip_addresses(NetworkInterfaceId=id_, PrivateIpAddresses=surplus)
-            if more := [item for item in after if item not in before]:
-                call.ec2.assign_private_ip_addresses(NetworkInterfaceId=id_, PrivateIpAddresses=more)
-        if "privateIpsCount" in changed:
-            raise Refused("the stand-in does not know how to change privateIpsCount in place")
-        if "securityGroups" in changed:
-            self._modify(call, id_, Groups=new["securityGroups"])
-        if "sourceDestCheck" in changed:
-            self._modify(call, id_, SourceDestCheck={"Value": bool(new.get("sourceDestCheck"))})
-        if "description" in changed:
-            self._modify(call, id_, Description={"Value": new.get("description") or ""})
-        tags.update_ec2(call, id_, old, new)
-
-    def must_replace(self, name: str, old: Properties, new: Properties) -> bool:
-        if name == ADDRESSES and is_known(new.get(name)):  # the first cannot be taken from an interface
-            return old.get("privateIp") not in new[name]
-        return super().must_replace(name, old, new)
-
-    def delete(self, call: Call, id_: str, old: Properties) -> None:
-        if old.get("attachments"):
-            self._detach(call, id_)
-
-        def delete() -> None:
-            if is_attached(call, self._find(call, id_) or {}):
-                message = f"Network interface '{id_}' is currently in use."
-                raise refuse_in_use("InvalidParameterValue", "DeleteNetworkInterface", message)
-            call.ec2.delete_network_interface(NetworkInterfaceId=id_)
-
-        # An instance that has just ended lets go of its interface a moment later.
-        call.delete(delete, ("InvalidParameterValue", "InvalidNetworkInterface.InUse"))
-
-    def _detach(self, call: Call, id_: str) -> None:
-        interface = self._find(call, id_) or {}
-        attachment = interface.get("Attachment") or {}
-        if not is_attached(call, interface):
-            return
-        if attachment.get("DeviceIndex") == 0:
-            return  # AWS refuses it; it goes with its instance
-        call.delete(lambda: call.ec2.detach_network_interface(AttachmentId=attachment["AttachmentId"], Force=True))
-        call.wait_for(
-            f"EC2 Network Interface ({id_}) to be detached",
-            lambda: None if is_attached(call, self._find(call, id_) or {}) else True,
-        )
-
-
-def is_attached(call: Call, interface: Properties) -> bool:
-    """Whether an instance holds it; to moto, one that has ended holds it for ever."""
-    instance = interface.get("Attachment", {}).get("InstanceId")
-    return bool(instance) and find_instance(call, instance) is not None
-
-
-def find_instance(call: Call, id_: str) -> dict[str, Any] | None:
-    """An instance that has not ended, or not been forgotten yet."""
-    reservation = call.find_one(call.ec2.describe_instances, "Reservations", InstanceIds=[id_])
-    instance = reservation["Instances"][0] if reservation else None
-    return None if instance is None or instance["State"]["Name"] == "terminated" else instance
 
 
 def encode_once(text: str) -> str:
@@ -164,15 +28,25 @@ def encode_once(text: str) -> str:
 
 
 METADATA = fields("httpEndpoint httpProtocolIpv6 httpPutResponseHopLimit httpTokens instanceMetadataTags")
+
+
 VOLUME = fields("deleteOnTermination encrypted iops kmsKeyId throughput volumeSize volumeType")
+
+
 CAPACITY = fields(
     "capacityReservationPreference",
     capacityReservationTarget=one(fields("capacityReservationId capacityReservationResourceGroupArn")),
 )
+
+
 SPOT = fields("instanceInterruptionBehavior maxPrice spotInstanceType validUntil")
+
+
 NAMES = fields(
     "enableResourceNameDnsAaaaRecord=EnableResourceNameDnsAAAARecord enableResourceNameDnsARecord hostnameType"
 )
+
+
 RUNNING_ATTRIBUTES = {
     "disableApiStop": "DisableApiStop",
     "disableApiTermination": "DisableApiTermination",
@@ -252,7 +126,15 @@ class Instance(Resource[Call]):
     def must_replace(self, name: str, old: Properties, new: Properties) -> bool:
         if name in ("userData", "userDataBase64"):
             return bool(new.get("userDataReplaceOnChange"))
+        if name == "rootBlockDevice":
+            return any(self._differs(name, key, old, new) for key in ("encrypted", "kmsKeyId"))
+        if name == "privateDnsNameOptions":
+            return self._differs(name, "hostnameType", old, new)
         return super().must_replace(name, old, new)
+
+    def _differs(self, name: str, key: str, old: Properties, new: Properties) -> bool:
+        before, after = old.get(name) or {}, new.get(name)
+        return isinstance(after, dict) and after.get(key) is not None and after[key] != before.get(key)
 
     def create(self, call: Call, given: Properties) -> str:
         for interface in (given.get("primaryNetworkInterface"), *(given.get("networkInterfaces") or ())):
@@ -286,6 +168,10 @@ class Instance(Resource[Call]):
         asked |= self._network(given)
         if devices := self._devices(call, given):
             asked["BlockDeviceMappings"] = devices
+        subnets = [given["subnetId"]] if given.get("subnetId") else []
+        check_launch(call, "RunInstances", asked, subnets)
+        if subnets and given.get("privateIp"):
+            check_addresses(call, "RunInstances", given["subnetId"], [given["privateIp"]])
         specs = tags.spec("instance", given)
         if given.get("volumeTags"):
             volume = {"ResourceType": "volume", "Tags": tags.to_list(given["volumeTags"])}
@@ -299,7 +185,7 @@ class Instance(Resource[Call]):
         interfaces = call.ec2.describe_network_interfaces(NetworkInterfaceIds=[id_])["NetworkInterfaces"]
         if interfaces and is_attached(call, interfaces[0]):
             message = f"Interface: [{id_}] in use."
-            raise refuse_in_use("InvalidNetworkInterface.InUse", "RunInstances", message)
+            raise refuse("InvalidNetworkInterface.InUse", "RunInstances", message)
 
     def _network(self, given: Properties) -> dict[str, Any]:
         if primary := given.get("primaryNetworkInterface"):
@@ -484,7 +370,8 @@ class Instance(Resource[Call]):
             *self.kept,
             *words(
                 "tags tagsAll userData userDataBase64 instanceType vpcSecurityGroupIds iamInstanceProfile monitoring "
-                "metadataOptions rootBlockDevice"
+                "metadataOptions rootBlockDevice creditSpecification maintenanceOptions secondaryPrivateIps "
+                "capacityReservationSpecification privateDnsNameOptions"
             ),
         }
         if unknown := sorted(set(changed) - known):
@@ -493,17 +380,44 @@ class Instance(Resource[Call]):
         for name in sorted(RUNNING_ATTRIBUTES.keys() & set(changed)):
             call.ec2.modify_instance_attribute(InstanceId=id_, **{RUNNING_ATTRIBUTES[name]: {"Value": new.get(name)}})
         if "vpcSecurityGroupIds" in changed:
+            groups = new.get("vpcSecurityGroupIds") or ()
+            check_groups(call, "ModifyInstanceAttribute", groups, [old["subnetId"]])
             call.ec2.modify_instance_attribute(InstanceId=id_, Groups=new["vpcSecurityGroupIds"])
         if "monitoring" in changed:
             (call.ec2.monitor_instances if new.get("monitoring") else call.ec2.unmonitor_instances)(InstanceIds=[id_])
         if "metadataOptions" in changed:
             call.ec2.modify_instance_metadata_options(InstanceId=id_, **to_api(METADATA, new["metadataOptions"]))
+        if "creditSpecification" in changed:
+            asked = {"InstanceId": id_, **to_api(fields("cpuCredits"), new["creditSpecification"])}
+            call.ec2.modify_instance_credit_specification(InstanceCreditSpecifications=[asked])
+        if "maintenanceOptions" in changed:
+            options = to_api(fields("autoRecovery"), new["maintenanceOptions"])
+            call.ec2.modify_instance_maintenance_options(InstanceId=id_, **options)
+        if "capacityReservationSpecification" in changed:
+            wanted = to_api(self.inputs, {"capacityReservationSpecification": new["capacityReservationSpecification"]})
+            call.ec2.modify_instance_capacity_reservation_attributes(InstanceId=id_, **wanted)
+        if "privateDnsNameOptions" in changed:
+            options = to_api(NAMES, new["privateDnsNameOptions"])
+            options["PrivateDnsHostnameType"] = options.pop("HostnameType", None)
+            options = {key: value for key, value in options.items() if value is not None}
+            call.ec2.modify_private_dns_name_options(InstanceId=id_, **options)
+        if "secondaryPrivateIps" in changed:
+            self._change_addresses(call, old, new)
         if "iamInstanceProfile" in changed:
             self._change_profile(call, id_, new.get("iamInstanceProfile"))
         if "rootBlockDevice" in changed:
             self._change_root(call, id_, old, new)
         if {"instanceType", "userData", "userDataBase64"} & set(changed):
             self._change_while_stopped(call, id_, new, changed)
+
+    def _change_addresses(self, call: Call, old: Properties, new: Properties) -> None:
+        interface = old["primaryNetworkInterfaceId"]
+        before, after = old.get("secondaryPrivateIps") or [], new.get("secondaryPrivateIps") or []
+        if surplus := [item for item in before if item not in after]:
+            call.ec2.unassign_private_ip_addresses(NetworkInterfaceId=interface, PrivateIpAddresses=surplus)
+        if more := [item for item in after if item not in before]:
+            check_addresses(call, "AssignPrivateIpAddresses", old["subnetId"], more)
+            call.ec2.assign_private_ip_addresses(NetworkInterfaceId=interface, PrivateIpAddresses=more)
 
     def _change_profile(self, call: Call, id_: str, profile: str | None) -> None:
         narrow = [{"Name": "instance-id", "Values": [id_]}]
@@ -522,8 +436,10 @@ class Instance(Resource[Call]):
         before, after = old["rootBlockDevice"], new.get("rootBlockDevice") or {}
         volume = before["volumeId"]
         differs = {key for key in after if after[key] is not None and after[key] != before.get(key)}
-        if differs & {"encrypted", "kmsKeyId", "deleteOnTermination"}:
-            raise Refused(f"the stand-in does not know how to change {sorted(differs)} of a root volume in place")
+        if "deleteOnTermination" in differs:
+            ebs = {"DeleteOnTermination": after["deleteOnTermination"]}
+            mapping = {"DeviceName": before["deviceName"], "Ebs": ebs}
+            call.ec2.modify_instance_attribute(InstanceId=id_, BlockDeviceMappings=[mapping])
         sizes = fields("iops throughput volumeSize=Size volumeType")
         if asked := to_api(sizes, {key: after[key] for key in differs}):
             call.ec2.modify_volume(VolumeId=volume, **asked)
@@ -544,221 +460,12 @@ class Instance(Resource[Call]):
     def delete(self, call: Call, id_: str, old: Properties) -> None:
         if old.get("forceDestroy"):
             for name in ("DisableApiTermination", "DisableApiStop"):
-                call.delete(
-                    lambda which=name: call.ec2.modify_instance_attribute(InstanceId=id_, **{which: {"Value": False}})
-                )
+                call.delete(partial(call.ec2.modify_instance_attribute, InstanceId=id_, **{name: {"Value": False}}))
         call.delete(lambda: call.ec2.terminate_instances(InstanceIds=[id_]))
-        call.wait_for(
-            f"EC2 Instance ({id_}) to be terminated", lambda: True if find_instance(call, id_) is None else None
-        )
+        call.wait_until(f"EC2 Instance ({id_}) to be terminated", lambda: find_instance(call, id_) is None)
 
 
 def strip_defaults(call: Call, everything: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
     """The tags of a volume that are its own block's."""
     defaults = call.account.default_tags
     return {key: value for key, value in everything.items() if key in own or defaults.get(key) != value}
-
-
-RANGE = fields("min max")
-REQUIREMENTS = fields(
-    "acceleratorManufacturers acceleratorNames acceleratorTypes allowedInstanceTypes bareMetal burstablePerformance "
-    "cpuManufacturers excludedInstanceTypes instanceGenerations localStorage localStorageTypes "
-    "maxSpotPriceAsPercentageOfOptimalOnDemandPrice onDemandMaxPricePercentageOverLowestPrice requireHibernateSupport "
-    "spotMaxPricePercentageOverLowestPrice",
-    acceleratorCount=one(RANGE),
-    acceleratorTotalMemoryMib=one(RANGE, "AcceleratorTotalMemoryMiB"),
-    baselineEbsBandwidthMbps=one(RANGE),
-    memoryGibPerVcpu=one(RANGE, "MemoryGiBPerVCpu"),
-    memoryMib=one(RANGE, "MemoryMiB"),
-    networkBandwidthGbps=one(RANGE),
-    networkInterfaceCount=one(RANGE),
-    totalLocalStorageGb=one(RANGE, "TotalLocalStorageGB"),
-    vcpuCount=one(RANGE, "VCpuCount"),
-)
-TEMPLATE_EBS = fields(
-    "deleteOnTermination:flag encrypted:flag iops kmsKeyId snapshotId throughput volumeInitializationRate volumeSize "
-    "volumeType"
-)
-TEMPLATE_INTERFACE = fields(
-    "associateCarrierIpAddress:flag associatePublicIpAddress:flag deleteOnTermination:flag description deviceIndex "
-    "interfaceType ipv4PrefixCount ipv6AddressCount networkCardIndex networkInterfaceId primaryIpv6:flag "
-    "privateIpAddress ipv4AddressCount=SecondaryPrivateIpAddressCount securityGroups=Groups subnetId"
-)
-TEMPLATE = fields(
-    "disableApiStop disableApiTermination ebsOptimized:flag imageId instanceInitiatedShutdownBehavior instanceType "
-    "kernelId keyName ramDiskId securityGroupNames=SecurityGroups userData vpcSecurityGroupIds=SecurityGroupIds",
-    blockDeviceMappings=many(fields("deviceName noDevice virtualName", ebs=one(TEMPLATE_EBS))),
-    capacityReservationSpecification=one(CAPACITY),
-    cpuOptions=one(fields("amdSevSnp coreCount threadsPerCore nestedVirtualization")),
-    creditSpecification=one(fields("cpuCredits")),
-    enclaveOptions=one(fields("enabled")),
-    hibernationOptions=one(fields("configured")),
-    iamInstanceProfile=one(fields("arn name")),
-    instanceMarketOptions=one(
-        fields(
-            "marketType",
-            spotOptions=one(
-                fields("blockDurationMinutes instanceInterruptionBehavior maxPrice spotInstanceType validUntil")
-            ),
-        )
-    ),
-    instanceRequirements=one(REQUIREMENTS),
-    licenseSpecifications=many(fields("licenseConfigurationArn")),
-    maintenanceOptions=one(fields("autoRecovery")),
-    metadataOptions=one(METADATA),
-    monitoring=one(fields("enabled")),
-    networkInterfaces=many(TEMPLATE_INTERFACE),
-    placement=one(
-        fields(
-            "affinity availabilityZone groupId groupName hostId hostResourceGroupArn partitionNumber spreadDomain "
-            "tenancy"
-        )
-    ),
-    privateDnsNameOptions=one(NAMES),
-)
-
-
-class LaunchTemplate(Resource[Call]):
-    """A change makes another version; the template stays."""
-
-    token = "aws:ec2/launchTemplate:LaunchTemplate"
-    label = "EC2 Launch Template"
-    inputs = {
-        **TEMPLATE,
-        **fields("name namePrefix description defaultVersion updateDefaultVersion tags region"),
-        **fields(tagSpecifications=many(fields("resourceType tags"))),
-    }
-    replaces = ("name", "namePrefix", "region")
-    sets = words(
-        "vpcSecurityGroupIds securityGroupNames securityGroups licenseSpecifications allowedInstanceTypes "
-        "excludedInstanceTypes cpuManufacturers instanceGenerations"
-    )
-    kept = ("updateDefaultVersion",)
-    autoname = AutoName(longest=128)
-    at_most_one = (
-        ("name", "namePrefix"),
-        ("instanceType", "instanceRequirements"),
-        ("defaultVersion", "updateDefaultVersion"),
-        ("securityGroupNames", "vpcSecurityGroupIds"),
-    )
-    own = ("name", "namePrefix", "defaultVersion", "updateDefaultVersion", "tags", "tagsAll", "region")
-
-    def check(self, given: Properties) -> Iterator[Problem]:
-        yield from super().check(given)
-        text = given.get("userData")
-        if is_known(text):
-            try:
-                base64.b64decode(text, validate=True)
-            except (binascii.Error, ValueError):
-                yield Problem("userData", 'expected "user_data" to be base64-encoded')
-        for index, interface in enumerate(given.get("networkInterfaces") or ()):
-            if isinstance(interface, dict) and interface.get("securityGroups") and given.get("vpcSecurityGroupIds"):
-                yield Problem(
-                    f"networkInterfaces[{index}].securityGroups", "give these or vpcSecurityGroupIds, not both"
-                )
-
-    def _data(self, given: Properties) -> dict[str, Any]:
-        data = to_api(TEMPLATE, given)
-        if specs := given.get("tagSpecifications"):
-            data["TagSpecifications"] = [
-                {"ResourceType": item["resourceType"], "Tags": tags.to_list(item.get("tags") or {})} for item in specs
-            ]
-        return data
-
-    def create(self, call: Call, given: Properties) -> str:
-        answer = call.ec2.create_launch_template(
-            LaunchTemplateName=given.get("name") or make_suffixed(given["namePrefix"]),
-            VersionDescription=given.get("description") or "",
-            LaunchTemplateData=self._data(given),
-            **tags.spec("launch-template", given),
-        )
-        return str(answer["LaunchTemplate"]["LaunchTemplateId"])
-
-    def read(self, call: Call, id_: str, known: Properties) -> dict[str, Any] | None:
-        template = call.find_one(call.ec2.describe_launch_templates, "LaunchTemplates", LaunchTemplateIds=[id_])
-        if template is None:
-            return None
-        latest = str(template["LatestVersionNumber"])
-        versions = call.ec2.describe_launch_template_versions(LaunchTemplateId=id_, Versions=[latest])
-        version = versions["LaunchTemplateVersions"][0]
-        data = version["LaunchTemplateData"]
-        found = {
-            **from_api(TEMPLATE, data),
-            "name": template["LaunchTemplateName"],
-            "description": version.get("VersionDescription", ""),
-            "defaultVersion": template["DefaultVersionNumber"],
-            "latestVersion": template["LatestVersionNumber"],
-            "arn": call.arn("ec2", f"launch-template/{id_}"),
-            "tagsAll": tags.of(template),
-        }
-        # moto mixes the template's own tags into them
-        if specs := [item for item in data.get("TagSpecifications", ()) if item["ResourceType"] != "launch-template"]:
-            found["tagSpecifications"] = [
-                {"resourceType": item["ResourceType"], "tags": tags.from_list(item["Tags"])} for item in specs
-            ]
-        prefix = known.get("namePrefix")
-        return {**found, "namePrefix": prefix} if prefix and found["name"].startswith(prefix) else found
-
-    def update(self, call: Call, id_: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        default = new.get("defaultVersion") if "defaultVersion" in changed else None
-        if set(changed) - set(self.own):
-            answer = call.ec2.create_launch_template_version(
-                LaunchTemplateId=id_,
-                VersionDescription=new.get("description") or "",
-                LaunchTemplateData=self._data(new),
-            )
-            if new.get("updateDefaultVersion"):
-                default = answer["LaunchTemplateVersion"]["VersionNumber"]
-        elif new.get("updateDefaultVersion"):
-            default = old["latestVersion"]
-        if default is not None:
-            call.ec2.modify_launch_template(LaunchTemplateId=id_, DefaultVersion=str(default))
-        tags.update_ec2(call, id_, old, new)
-
-    def replan(self, changed: Collection[str]) -> Collection[str]:
-        if set(changed) - set(self.own):
-            return ("latestVersion", "defaultVersion")
-        return ("defaultVersion",) if "updateDefaultVersion" in changed else ()
-
-    def delete(self, call: Call, id_: str, old: Properties) -> None:
-        call.delete(lambda: call.ec2.delete_launch_template(LaunchTemplateId=id_))
-
-
-class KeyPair(Resource[Call]):
-    token = "aws:ec2/keyPair:KeyPair"
-    label = "EC2 Key Pair"
-    inputs = fields("keyName keyNamePrefix publicKey tags region")
-    replaces = ("keyName", "keyNamePrefix", "publicKey", "region")
-    kept = ("publicKey",)
-    autoname = AutoName("keyName", excluded_by="keyNamePrefix")
-    at_most_one = (("keyName", "keyNamePrefix"),)
-
-    def create(self, call: Call, given: Properties) -> str:
-        answer = call.ec2.import_key_pair(
-            KeyName=given.get("keyName") or make_suffixed(given["keyNamePrefix"]),
-            PublicKeyMaterial=given["publicKey"].encode(),
-            **tags.spec("key-pair", given),
-        )
-        return str(answer["KeyName"])
-
-    def read(self, call: Call, id_: str, known: Properties) -> dict[str, Any] | None:
-        pair = call.find_one(call.ec2.describe_key_pairs, "KeyPairs", KeyNames=[id_])
-        if pair is None:
-            return None
-        found = from_api(fields("keyName keyPairId keyType fingerprint=KeyFingerprint"), pair)
-        return {
-            **found,
-            "keyNamePrefix": known.get("keyNamePrefix", ""),
-            "arn": call.arn("ec2", f"key-pair/{id_}"),
-            "tagsAll": tags.of(pair),
-        }
-
-    def update(self, call: Call, id_: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        tags.update_ec2(call, old["keyPairId"], old, new)
-
-    def delete(self, call: Call, id_: str, old: Properties) -> None:
-        try:
-            call.ec2.delete_key_pair(KeyName=id_)
-        except Exception as error:
-            if not is_gone(error):
-                raise

@@ -8,7 +8,7 @@ from typing import Any
 
 from stand_ins.aws import tags
 from stand_ins.aws.call import Call, is_gone
-from stand_ins.aws.network import Subnet, Vpc
+from stand_ins.aws.vpcs import Subnet, Vpc
 from stand_ins.core.errors import Refused
 from stand_ins.core.shapes import fields, from_api, many, one, words
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from stand_ins.aws import tags
 from stand_ins.aws.call import Call
 from stand_ins.core.naming import AutoName, make_suffixed
-from stand_ins.core.resource import Properties, Resource
+from stand_ins.core.resource import Properties, Resource, is_known
+from stand_ins.core.schema import Problem
 from stand_ins.core.shapes import fields, from_api, to_api
+
+RETENTION = (0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 
 
 class LogGroup(Resource[Call]):
@@ -21,6 +24,11 @@ class LogGroup(Resource[Call]):
     kept = ("skipDestroy",)
     autoname = AutoName(longest=512)
     at_most_one = (("name", "namePrefix"),)
+
+    def check(self, given: Properties) -> Iterator[Problem]:
+        yield from super().check(given)
+        if is_known(given.get("retentionInDays")) and given["retentionInDays"] not in RETENTION:
+            yield Problem("retentionInDays", f"expected it to be one of {RETENTION}, got {given['retentionInDays']}")
 
     def create(self, call: Call, given: Properties) -> str:
         name = given.get("name") or make_suffixed(given["namePrefix"])

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stand_ins.aws import autoscaling, iam, instances, logs, network, secrets, security_groups
+from stand_ins.aws import (
+    autoscaling,
+    endpoints,
+    gateways,
+    iam,
+    instances,
+    interfaces,
+    key_pairs,
+    launch_templates,
+    logs,
+    routes,
+    secrets,
+    security_group_rules,
+    security_groups,
+    vpcs,
+)
 from stand_ins.aws.call import Call
 from stand_ins.aws.invokes import FUNCTIONS
 from stand_ins.core.resource import Resource
@@ -18,24 +33,24 @@ TYPES: tuple[type[Resource[Call]], ...] = (
     iam.RolePolicy,
     iam.RolePolicyAttachment,
     instances.Instance,
-    instances.KeyPair,
-    instances.LaunchTemplate,
-    instances.NetworkInterface,
+    key_pairs.KeyPair,
+    launch_templates.LaunchTemplate,
+    interfaces.NetworkInterface,
     logs.LogGroup,
-    network.Eip,
-    network.InternetGateway,
-    network.NatGateway,
-    network.Route,
-    network.RouteTable,
-    network.RouteTableAssociation,
-    network.Subnet,
-    network.Vpc,
-    network.VpcEndpoint,
+    gateways.Eip,
+    gateways.InternetGateway,
+    gateways.NatGateway,
+    routes.Route,
+    routes.RouteTable,
+    routes.RouteTableAssociation,
+    vpcs.Subnet,
+    vpcs.Vpc,
+    endpoints.VpcEndpoint,
     secrets.Secret,
     secrets.SecretVersion,
     security_groups.DefaultSecurityGroup,
-    security_groups.EgressRule,
-    security_groups.IngressRule,
+    security_group_rules.EgressRule,
+    security_group_rules.IngressRule,
     security_groups.SecurityGroup,
 )
 RESOURCES: Mapping[str, Resource[Call]] = {kind.token: kind() for kind in TYPES}

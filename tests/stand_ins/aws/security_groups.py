@@ -1,4 +1,4 @@
-"""EC2's security groups and their rules."""
+"""EC2's security groups, with the rules that a program gives inside them."""
 
 from __future__ import annotations
 
@@ -6,17 +6,26 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from stand_ins.aws import tags
-from stand_ins.aws.call import Call, refuse_in_use
-from stand_ins.aws.network import IN_USE, filters, find_interfaces
+from stand_ins.aws.call import Call, refuse
+from stand_ins.aws.ec2 import IN_USE, filters, find_interfaces
 from stand_ins.core.errors import Refused
 from stand_ins.core.naming import AutoName, make_suffixed
 from stand_ins.core.resource import Properties, Resource, is_known
 from stand_ins.core.schema import Problem
-from stand_ins.core.shapes import fields, from_api, many, to_api
+from stand_ins.core.shapes import fields, from_api, many
 
 RULE = fields("description fromPort toPort protocol cidrBlocks ipv6CidrBlocks prefixListIds securityGroups self")
+
+
 PROTOCOLS = {"6": "tcp", "17": "udp", "1": "icmp", "58": "icmpv6", "all": "-1"}
+
+
 Permission = dict[str, Any]
+
+
+def normalize_protocol(value: str) -> str:
+    """A protocol as AWS spells it."""
+    return PROTOCOLS.get(value.lower(), value.lower())
 
 
 def to_permissions(rules: Collection[Mapping[str, Any]], group: str) -> list[Permission]:
@@ -24,7 +33,7 @@ def to_permissions(rules: Collection[Mapping[str, Any]], group: str) -> list[Per
     permissions = []
     for rule in rules:
         described = {"Description": rule["description"]} if rule.get("description") else {}
-        protocol = PROTOCOLS.get(str(rule["protocol"]).lower(), str(rule["protocol"]).lower())
+        protocol = normalize_protocol(rule["protocol"])
         permission: Permission = {"IpProtocol": protocol}
         if protocol != "-1":
             permission |= {"FromPort": rule["fromPort"], "ToPort": rule["toPort"]}
@@ -109,6 +118,9 @@ class SecurityGroup(Resource[Call]):
         if given.get("description") == "":
             yield Problem("description", "a security group's description must not be empty")
 
+    def normalize(self, name: str, value: Any) -> Any:
+        return normalize_protocol(value) if name == "protocol" and isinstance(value, str) else value
+
     def create(self, call: Call, given: Properties) -> str:
         name = given.get("name") or make_suffixed(given["namePrefix"])
         where = {"VpcId": given["vpcId"]} if given.get("vpcId") else {}
@@ -163,7 +175,7 @@ class SecurityGroup(Resource[Call]):
             users += [group for group in groups if group["GroupId"] != id_]
         if users:
             message = f"resource {id_} has a dependent object"
-            raise refuse_in_use("DependencyViolation", "DeleteSecurityGroup", message)
+            raise refuse("DependencyViolation", "DeleteSecurityGroup", message)
 
 
 def check_rules(given: Properties) -> Iterator[Problem]:
@@ -214,6 +226,9 @@ class DefaultSecurityGroup(Resource[Call]):
         yield from super().check(given)
         yield from check_rules(given)
 
+    def normalize(self, name: str, value: Any) -> Any:
+        return normalize_protocol(value) if name == "protocol" and isinstance(value, str) else value
+
     def create(self, call: Call, given: Properties) -> str:
         vpc = given.get("vpcId")
         if vpc is None:
@@ -253,103 +268,3 @@ class DefaultSecurityGroup(Resource[Call]):
 
     def delete(self, call: Call, id_: str, old: Properties) -> None:
         """AWS knows no way to delete it: it is left as it is."""
-
-
-class SecurityGroupRule(Resource[Call]):
-    """One rule, for one source or destination."""
-
-    way: str
-    inputs = fields(
-        "securityGroupId ipProtocol fromPort toPort cidrIpv4 cidrIpv6 prefixListId referencedSecurityGroupId "
-        "description "
-        "tags region"
-    )
-    sources = ("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId")
-    replaces = ("securityGroupId", "region")
-    exactly_one = (sources,)
-
-    def check(self, given: Properties) -> Iterator[Problem]:
-        yield from super().check(given)
-        protocol = given.get("ipProtocol")
-        if is_known(protocol) and PROTOCOLS.get(protocol.lower(), protocol) == "-1":
-            for port in ("fromPort", "toPort"):
-                if given.get(port) not in (None, -1) and is_known(given[port]):
-                    yield Problem(port, f'must not be given for all protocols ("ipProtocol" is {protocol!r})')
-
-    def must_replace(self, name: str, old: Properties, new: Properties) -> bool:
-        # AWS changes a rule's source, but not its kind.
-        other_kind = name in self.sources and not (old.get(name) and new.get(name))
-        return other_kind or super().must_replace(name, old, new)
-
-    def _permission(self, given: Properties) -> Permission:
-        described = {"Description": given["description"]} if given.get("description") else {}
-        protocol = PROTOCOLS.get(given["ipProtocol"].lower(), given["ipProtocol"].lower())
-        permission = {"IpProtocol": protocol}
-        if protocol != "-1":
-            permission |= to_api(fields("fromPort toPort"), given)
-        kinds = {
-            "cidrIpv4": ("IpRanges", "CidrIp"),
-            "cidrIpv6": ("Ipv6Ranges", "CidrIpv6"),
-            "prefixListId": ("PrefixListIds", "PrefixListId"),
-            "referencedSecurityGroupId": ("UserIdGroupPairs", "GroupId"),
-        }
-        for name, (api, key) in kinds.items():
-            if given.get(name):
-                permission[api] = [{key: given[name], **described}]
-        return permission
-
-    def create(self, call: Call, given: Properties) -> str:
-        answer = getattr(call.ec2, f"authorize_security_group_{self.way}")(
-            GroupId=given["securityGroupId"],
-            IpPermissions=[self._permission(given)],
-            **tags.spec("security-group-rule", given),
-        )
-        return str(answer["SecurityGroupRules"][0]["SecurityGroupRuleId"])
-
-    def _find(self, call: Call, id_: str) -> dict[str, Any] | None:
-        return call.find_one(call.ec2.describe_security_group_rules, "SecurityGroupRules", SecurityGroupRuleIds=[id_])
-
-    def read(self, call: Call, id_: str, known: Properties) -> dict[str, Any] | None:
-        rule = self._find(call, id_)
-        if rule is None or rule["IsEgress"] != (self.way == "egress"):
-            return None
-        shape = fields(
-            "securityGroupId=GroupId ipProtocol fromPort toPort cidrIpv4 cidrIpv6 prefixListId description "
-            "securityGroupRuleId"
-        )
-        found = from_api(shape, rule)
-        if referenced := rule.get("ReferencedGroupInfo", {}).get("GroupId"):
-            found["referencedSecurityGroupId"] = referenced
-        if found["ipProtocol"] == "-1":
-            found = {key: value for key, value in found.items() if key not in ("fromPort", "toPort")}
-            found |= {key: known[key] for key in ("fromPort", "toPort") if known.get(key) == -1}
-        return {**found, "arn": call.arn("ec2", f"security-group-rule/{id_}"), "tagsAll": tags.of(rule)}
-
-    def update(self, call: Call, id_: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        if set(changed) - {"tags", "tagsAll"}:
-            shape = fields(
-                "ipProtocol fromPort toPort cidrIpv4 cidrIpv6 prefixListId description "
-                "referencedSecurityGroupId=ReferencedGroupId"
-            )
-            rule = {"FromPort": -1, "ToPort": -1, **to_api(shape, new)}
-            call.ec2.modify_security_group_rules(
-                GroupId=new["securityGroupId"],
-                SecurityGroupRules=[{"SecurityGroupRuleId": id_, "SecurityGroupRule": rule}],
-            )
-        tags.update_ec2(call, id_, old, new)
-
-    def delete(self, call: Call, id_: str, old: Properties) -> None:
-        revoke_rule = getattr(call.ec2, f"revoke_security_group_{self.way}")
-        call.delete(lambda: revoke_rule(GroupId=old["securityGroupId"], SecurityGroupRuleIds=[id_]))
-
-
-class IngressRule(SecurityGroupRule):
-    token = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
-    label = "VPC Security Group Ingress Rule"
-    way = "ingress"
-
-
-class EgressRule(SecurityGroupRule):
-    token = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
-    label = "VPC Security Group Egress Rule"
-    way = "egress"

@@ -78,7 +78,7 @@ class Comparison:
             )
         if isinstance(kind, dict) and isinstance(new, dict) and old is None:
             return not new
-        return bool(old == new)
+        return bool(self.resource.normalize(name, old) == self.resource.normalize(name, new))
 
     def _same_list(self, name: str, kind: Any, old: list[Any], new: list[Any]) -> bool:
         if len(old) != len(new):
@@ -111,7 +111,7 @@ class Comparison:
             for index in range(max(len(old), len(new))):
                 pair = [entries[index] if index < len(entries) else None for entries in (old, new)]
                 if not self.same_member(name, item, *pair):
-                    yield from self.find_paths(name, item, *pair, f"{path}[{index}]")
+                    yield from self.find_paths(name, item, pair[0], pair[1], f"{path}[{index}]")
         else:
             yield path, "UPDATE"
 

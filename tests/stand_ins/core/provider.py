@@ -22,11 +22,11 @@ from stand_ins.core.wire import UNKNOWN, Secret, decode, encode, holds_secret, h
 
 CallT = TypeVar("CallT")
 Function = Callable[[CallT, Mapping[str, Any]], dict[str, Any]]
-KINDS = {"ADD": 0, "DELETE": 2, "UPDATE": 4}
+KINDS: dict[str, Any] = {"ADD": 0, "DELETE": 2, "UPDATE": 4}
 """Of `PropertyDiff.Kind`; one more is the same, by a replacement."""
 
 
-class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[CallT]):  # type: ignore[misc]
+class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[CallT]):
     """A resource provider whose resources have the semantics of the Terraform bridge."""
 
     name: str
@@ -37,7 +37,6 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[CallT]):  # t
     """The provider's own properties that the stand-in honours, beside those in `config_ignored`."""
     config_ignored: Collection[str] = ()
     """Those that change nothing against a stand-in's cloud."""
-    config_replaces: Collection[str] = ()
 
     def __init__(self) -> None:
         self.schema = load_schema(self.name)
@@ -90,7 +89,6 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[CallT]):  # t
         return provider_pb2.DiffResponse(
             changes=provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE,
             diffs=changed,
-            replaces=[key for key in changed if key in self.config_replaces],
         )
 
     def Configure(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeGuard, TypeVar
 
 from stand_ins.core.naming import AutoName
 from stand_ins.core.schema import Problem
@@ -89,6 +89,10 @@ class Resource(Generic[CallT]):
         """Whether the change of the property `name` needs another one; what `new` holds may be unknown."""
         return name in self.replaces
 
+    def normalize(self, name: str, value: Any) -> Any:
+        """A text of the property `name`, at any depth, in the spelling in which the cloud tells it back."""
+        return value
+
     def find_expired(self, state: Properties) -> Collection[str]:
         """The outputs whose state alone asks for another one, whatever the program wants."""
         return ()
@@ -98,6 +102,6 @@ class Resource(Generic[CallT]):
         return imported
 
 
-def is_known(value: Any) -> bool:
+def is_known(value: Any) -> TypeGuard[Any]:
     """Whether `value` is there and is not left to the update."""
     return value is not None and not isinstance(value, Unknown)

@@ -86,7 +86,7 @@ def find_problems(members: Mapping[str, Member], given: Mapping[str, Any], path:
             yield Problem(f"{path}{name}", f'Missing required argument. The argument "{path}{name}" is required')
 
 
-PYTHON_TYPES = {"str": str, "bool": bool, "int": int, "float": (int, float)}
+PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {"str": str, "bool": bool, "int": int, "float": (int, float)}
 
 
 def _find_mismatches(kind: Any, value: Any, path: str) -> Iterator[Problem]:

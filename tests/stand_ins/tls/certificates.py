@@ -95,7 +95,7 @@ def check_names(given: Properties) -> Iterator[Problem]:
             yield Problem(f"ipAddresses[{index}]", f"failed to parse IP address {address!r}")
 
 
-def sign_with(key: Key) -> hashes.HashAlgorithm | None:
+def sign_with(key: Key) -> hashes.SHA256 | None:
     """The hash for a signature; Ed25519 has its own."""
     return None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
 

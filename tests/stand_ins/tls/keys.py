@@ -16,7 +16,7 @@ from stand_ins.core.schema import Problem
 from stand_ins.core.shapes import fields
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-CURVES = {"P224": ec.SECP224R1, "P256": ec.SECP256R1, "P384": ec.SECP384R1, "P521": ec.SECP521R1}
+CURVES = {"P224": ec.SECP224R1(), "P256": ec.SECP256R1(), "P384": ec.SECP384R1(), "P521": ec.SECP521R1()}
 PEM, DER = serialization.Encoding.PEM, serialization.Encoding.DER
 TRADITIONAL, PKCS8 = serialization.PrivateFormat.TraditionalOpenSSL, serialization.PrivateFormat.PKCS8
 OPENSSH = serialization.PrivateFormat.OpenSSH
@@ -29,7 +29,7 @@ def make_key(given: Properties) -> Key:
         case "RSA":
             return rsa.generate_private_key(65537, given["rsaBits"])
         case "ECDSA":
-            return ec.generate_private_key(CURVES[given["ecdsaCurve"]]())
+            return ec.generate_private_key(CURVES[given["ecdsaCurve"]])
         case _:
             return ed25519.Ed25519PrivateKey.generate()
 
