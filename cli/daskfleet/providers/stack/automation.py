@@ -17,7 +17,7 @@ from daskfleet.home import make_private_folder, write_private_file
 from daskfleet.progress import Progress
 from daskfleet.providers.stack.command import EngineCommand
 from daskfleet.providers.stack.engine import Backend
-from daskfleet.providers.stack.events import EngineReport, describe_progress, note_event, read_step
+from daskfleet.providers.stack.events import STILL, EngineReport, describe_progress, note_event, read_step
 from daskfleet.providers.stack.explain import explain_failure, find_kind
 from daskfleet.providers.stack.locks import LockHolder, is_dead, parse_lock_holders
 
@@ -196,6 +196,8 @@ class FleetStack:
 
     def _explain(self, what: str, report: EngineReport, error: CommandError) -> EngineFailed:
         last = self._command.last
+        if last is not None and last.code < 0 and not report.errors:
+            report.errors.append(f"the engine was killed (signal {-last.code}). Say the same command again: it goes on")
         return EngineFailed(what, report, f"{last.stdout}\n{last.stderr}" if last is not None else str(error))
 
     def _tell_cancel(self) -> None:
@@ -223,7 +225,7 @@ class _Listener:
         note_event(self._report, event)
         if event.res_outputs_event is not None:
             step = read_step(event.res_outputs_event.metadata)
-            if step is not None and step.operation not in ("same", "read"):
+            if step is not None and step.operation not in STILL:
                 self._done.add(step.urn)
         planning = event.resource_pre_event is not None and event.resource_pre_event.planning
         line = None if planning else describe_progress(event, len(self._done), self._total)

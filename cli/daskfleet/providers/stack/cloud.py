@@ -79,7 +79,9 @@ class Leftover:
     details: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.id}" + (f" ({self.name})" if self.name and self.name != self.id else "")
+        if self.name and self.name in self.id:  # An identifier that holds the name, and much besides.
+            return f"{self.kind} {self.name}"
+        return f"{self.kind} {self.id}" + (f" ({self.name})" if self.name else "")
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,10 @@ class Cloud(ABC):
     @abstractmethod
     def remove_leftovers(self, fleet: str, leftovers: Sequence[Leftover]) -> None:
         """Remove them, each once what depends on it is gone."""
+
+    @abstractmethod
+    def find_openings(self, fleet: str) -> list[Leftover]:
+        """What others have opened in the fleet's firewall, past its stack."""
 
     # Connections
 

@@ -18,7 +18,6 @@ from daskfleet.providers.stack.automation import FleetStack
 from daskfleet.providers.stack.checks import require_checks
 from daskfleet.providers.stack.cloud import Cloud
 from daskfleet.providers.stack.engine import find_engine
-from daskfleet.providers.stack.explain import is_pending
 from daskfleet.providers.stack.files import parse_outputs, write_connection
 from daskfleet.providers.stack.places import load_stack
 from daskfleet.providers.stack.plan import Plan, build_plan, plan_counts, render_plan
@@ -63,6 +62,9 @@ class Creation:
         if not plan.is_empty and confirm is not None and not self._ask(plan, confirm):
             self._forget(stack, old)
             raise Declined(f"fleet '{self._spec.name}' was not changed.")
+        if plan.openings:
+            self._progress.step(f"closing what others have opened: {', '.join(each.name for each in plan.openings)}")
+            self._cloud.remove_leftovers(self._spec.name, plan.openings)
         # An update that changes no resource may change what the stack exports.
         if not (is_still and old is not None and old.complete and old.spec == state.spec):
             # What others have changed or deleted meanwhile is put back.
@@ -123,15 +125,15 @@ class Creation:
 
     def _plan(self, stack: FleetStack, old: StackState | None) -> tuple[Plan, bool]:
         """What would change, and whether the engine would change nothing at all."""
+        if not stack.made and stack.read_state().get("pending_operations"):
+            # What a killed update made and did not write down is in the way: a machine that has the scheduler's address.
+            remove_strays(self._spec.name, self._cloud, stack, self._progress)
         self._progress.step("planning")
         report = stack.preview(load_program(), refresh=not stack.made)
-        if is_pending(report.warnings):
-            self._progress.step("an earlier update was killed; looking at what it made")
-            remove_strays(self._spec.name, self._cloud, stack, self._progress)
-            report = stack.preview(load_program(), refresh=True)
         groups = old.resources.groups if old is not None else ()
         counts = plan_counts(self._wanted, self._cloud.count_machines(groups)) if groups else []
-        return build_plan(self._spec.name, report.steps, counts), report.is_still
+        openings = [] if stack.made else self._cloud.find_openings(self._spec.name)
+        return build_plan(self._spec.name, report.steps, counts, openings=openings), report.is_still
 
     def _ask(self, plan: Plan, confirm: Confirm) -> bool:
         name = self._spec.name

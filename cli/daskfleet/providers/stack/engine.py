@@ -63,10 +63,12 @@ def find_backend() -> Backend:
         return Backend(chosen, False, {})
     folder = find_home() / "stacks"
     make_private_folder(folder)
-    environment = {BACKEND_URL: folder.as_uri()}
+    # Without files for metadata beside each file: an engine that is killed may leave an empty one, which none can read.
+    url = f"{folder.as_uri()}?metadata=skip"
+    environment = {BACKEND_URL: url}
     if PASSPHRASE not in os.environ and PASSPHRASE_FILE not in os.environ:
         environment[PASSPHRASE_FILE] = str(_make_passphrase(folder / "passphrase"))
-    return Backend(folder.as_uri(), True, environment)
+    return Backend(url, True, environment)
 
 
 def has_own_backend() -> bool:

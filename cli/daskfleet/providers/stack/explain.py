@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -140,11 +140,6 @@ def explain_failure(errors: Sequence[str], output: str = "") -> str:
     told = lines[0] if len(lines) == 1 else "\n".join(["", *(f"  - {line}" for line in lines)])
     advice = "".join(f"\n  what to do: {remedy}." for remedy in dict.fromkeys(remedies))
     return f"{told}{advice}"
-
-
-def is_pending(texts: Iterable[str]) -> bool:
-    """Whether the engine tells of calls of which a killed update did not learn the end."""
-    return any("pending operations" in text or "pending create" in text for text in texts)
 
 
 def _clean(text: str) -> str:

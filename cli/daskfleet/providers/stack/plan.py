@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from daskfleet.providers.stack.cloud import Leftover
 from daskfleet.providers.stack.events import Step
 
 CHANGES = ("create", "replace", "update", "delete")
@@ -33,13 +34,15 @@ class Plan:
     same: int
     """Resources that stay as they are."""
     counts: tuple[CountChange, ...] = ()
+    openings: tuple[Leftover, ...] = ()
+    """What others have opened in the fleet's firewall."""
     drift: tuple[Step, ...] = ()
     """What is otherwise in the cloud than the state says, where it was looked for."""
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing would change."""
-        return not any(self.changes.values()) and not self.counts and not self.drift
+        return not any(self.changes.values()) and not (self.counts or self.openings or self.drift)
 
     @property
     def replaces_scheduler(self) -> bool:
@@ -62,7 +65,12 @@ class Plan:
 
 
 def build_plan(
-    fleet: str, steps: Iterable[Step], counts: Iterable[CountChange] = (), drift: Iterable[Step] = ()
+    fleet: str,
+    steps: Iterable[Step],
+    counts: Iterable[CountChange] = (),
+    *,
+    openings: Iterable[Leftover] = (),
+    drift: Iterable[Step] = (),
 ) -> Plan:
     """The plan that the steps of a preview make."""
     by_urn: dict[str, list[Step]] = defaultdict(list)
@@ -81,7 +89,9 @@ def build_plan(
                 break
         else:
             same += 1
-    return Plan(fleet, {key: tuple(value) for key, value in changes.items()}, same, tuple(counts), tuple(drift))
+    return Plan(
+        fleet, {key: tuple(value) for key, value in changes.items()}, same, tuple(counts), tuple(openings), tuple(drift)
+    )
 
 
 def plan_counts(wanted: Mapping[str, int], there: Mapping[str, int]) -> list[CountChange]:
@@ -108,6 +118,7 @@ def render_plan(plan: Plan) -> tuple[str, ...]:
             by_kind[step.kind].append(step)
         for kind in sorted(by_kind):
             lines.append(f"  {_MARKS[change]} {kind:<28} {', '.join(_describe(step) for step in by_kind[kind])}")
+    lines += [f"  ! to close, opened by others: {each.name} ({each.id})" for each in plan.openings]
     lines += [f"  # group {each.group}: {each.before} to {each.after} machines" for each in plan.counts]
     if plan.replaces_scheduler:
         lines.append(
@@ -140,6 +151,7 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
         "unchanged": plan.same,
         "counts": {each.group: {"before": each.before, "after": each.after} for each in plan.counts},
         "replaces_scheduler": plan.replaces_scheduler,
+        "openings": [{"id": each.id, "what": each.name} for each in plan.openings],
         "drift": [
             {"type": step.kind, "name": step.name, "change": step.operation, "properties": list(step.properties)}
             for step in plan.drift

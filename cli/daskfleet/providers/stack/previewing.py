@@ -33,7 +33,8 @@ def preview_fleet(spec: FleetSpec, cloud: Cloud, paths: FleetPaths, progress: Pr
         progress.step("planning")
         drift = find_drift(stack.preview_refresh()) if refresh and not made else []
         report = stack.preview(load_program(), refresh=refresh and not made)
-        return build_plan(spec.name, report.steps, _plan_counts(spec, cloud, paths), drift)
+        openings = cloud.find_openings(spec.name) if not made else []
+        return build_plan(spec.name, report.steps, _plan_counts(spec, cloud, paths), openings=openings, drift=drift)
     finally:
         if made:
             stack.remove()

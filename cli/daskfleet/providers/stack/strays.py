@@ -16,19 +16,17 @@ MADE_BY_GROUPS = ("instance", "volume", "network interface")
 def remove_strays(fleet: str, cloud: Cloud, stack: FleetStack, progress: Progress) -> bool:
     """Remove what carries the fleet's tag and is not in its stack's state; returns whether there was anything.
 
-    The engine forgets the calls of which it does not know the end. Machines of groups that the state knows stay: they
-    are the groups' own.
+    The state is brought up to date first: that waits for an update that goes on, and forgets the calls of which a
+    killed one did not learn the end. Machines of groups that the state knows stay: they are the groups' own.
     """
-    state = stack.read_state()
-    strays = find_strays(cloud.find_leftovers(fleet), state)
+    progress.step("an update was stopped half-way; looking at what it made")
+    stack.refresh()
+    strays = find_strays(cloud.find_leftovers(fleet), stack.read_state())
     if strays:
         shown = ", ".join(str(each) for each in strays[:6])
-        progress.step(f"removing what a killed update has left: {shown}{' …' if len(strays) > 6 else ''}")
+        progress.step(f"removing what it had no time to write down: {shown}{' …' if len(strays) > 6 else ''}")
         cloud.remove_leftovers(fleet, strays)
-    if strays or state.get("pending_operations"):
-        stack.refresh()
-        return True
-    return False
+    return bool(strays)
 
 
 def find_strays(found: Iterable[Leftover], state: Mapping[str, Any]) -> list[Leftover]:

@@ -9,8 +9,8 @@ from daskfleet.errors import FleetError
 from daskfleet.home import FleetPaths, explain_os_errors
 from daskfleet.progress import Progress
 from daskfleet.providers.base import Confirm, Declined, Question
+from daskfleet.providers.stack.automation import EngineFailed, FleetStack
 from daskfleet.providers.stack.cloud import Cloud, Leftover
-from daskfleet.providers.stack.explain import is_pending
 from daskfleet.providers.stack.places import load_stack, may_have_stack
 from daskfleet.providers.stack.strays import remove_strays
 from daskfleet.tunnel import close_tunnel
@@ -64,24 +64,24 @@ class Teardown:
         """Remove what the stack knows of, and the stack; returns whether there was one."""
         if not may_have_stack(self._paths):
             return False
-        from daskfleet.providers.stack.automation import EngineFailed
-
         stack = load_stack(self._name, self._paths, self._progress)
         if not stack.open():
             return False
+        if stack.read_state().get("pending_operations"):
+            # What a killed update made and did not write down may be in the way, such as a machine in a subnet.
+            self._remove_strays(stack)
         self._progress.step("removing the fleet's resources")
         try:
-            report = stack.destroy()
+            stack.destroy()
         except EngineFailed as error:
-            # What a killed update has made and not written down may be in the way: a machine in a subnet.
-            if error.kind in FINAL or not remove_strays(self._name, self._cloud, stack, self._progress):
+            if error.kind in FINAL or not self._remove_strays(stack):
                 raise
-            report = stack.destroy()
-        if is_pending(report.warnings):
-            remove_strays(self._name, self._cloud, stack, self._progress)
             stack.destroy()
         stack.remove()
         return True
+
+    def _remove_strays(self, stack: FleetStack) -> bool:
+        return remove_strays(self._name, self._cloud, stack, self._progress)
 
     def _look(self) -> list[Leftover]:
         self._progress.step("looking whether anything is left")

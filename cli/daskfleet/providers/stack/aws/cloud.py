@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from daskfleet.errors import FleetError
-from daskfleet.providers.stack.aws import checks, connections, leftovers, logs, machines
+from daskfleet.providers.stack.aws import checks, connections, leftovers, logs, machines, openings
 from daskfleet.providers.stack.aws.clients import Clients
 from daskfleet.providers.stack.cloud import (
     Check,
@@ -91,6 +91,9 @@ class AwsCloud(Cloud):
         from daskfleet.providers.stack.aws.removal import remove_leftovers
 
         remove_leftovers(self._clients, left)
+
+    def find_openings(self, fleet: str) -> list[Leftover]:
+        return openings.find_openings(self._clients, fleet)
 
     def list_connections(self, fleet: str) -> list[StoredConnection]:
         return connections.list_connections(self._clients, fleet)

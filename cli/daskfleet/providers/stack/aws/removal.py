@@ -221,6 +221,16 @@ def _pass_missing(call: Callable[[], Any]) -> None:
             raise
 
 
+def _remove_rule(clients: Clients, leftover: Leftover) -> None:
+    client = clients.get("ec2")
+    revoke = (
+        client.revoke_security_group_egress
+        if leftover.details.get("IsEgress")
+        else client.revoke_security_group_ingress
+    )
+    revoke(GroupId=leftover.details["GroupId"], SecurityGroupRuleIds=[leftover.id])
+
+
 REMOVERS: dict[str, Callable[[Clients, Leftover], None]] = {
     "auto scaling group": _remove_auto_scaling_group,
     "launch template": _simple("delete_launch_template", "LaunchTemplateId"),
@@ -230,6 +240,7 @@ REMOVERS: dict[str, Callable[[Clients, Leftover], None]] = {
     "network interface": _simple("delete_network_interface", "NetworkInterfaceId"),
     "volume": _simple("delete_volume", "VolumeId"),
     "security group": _remove_security_group,
+    "security group rule": _remove_rule,
     "route table": _remove_route_table,
     "subnet": _simple("delete_subnet", "SubnetId"),
     "internet gateway": _remove_internet_gateway,
