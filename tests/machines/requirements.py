@@ -9,6 +9,9 @@ import sys
 import pytest
 
 CONTAINER_TOOLS = ("ip", "nsenter", "systemd-nspawn")
+AWS_TOOLS = (*CONTAINER_TOOLS, "nft")
+"""For what AWS launches."""
+
 VIRTUAL_TOOLS = ("ip", "nsenter", "qemu-system-x86_64", "xorriso")
 
 
