@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +110,43 @@ def test_importing_daskfleet_imports_no_dask():
 def test_no_command_of_a_local_fleet_imports_pulumi(shared: CommandLine):
     for arguments in (["status", "shared"], ["list"], ["up", "shared"], ["schema"]):
         assert "pulumi" not in loaded_by(shared, *arguments)
+
+
+@pytest.fixture(scope="module")
+def adopted(shared: CommandLine) -> str:
+    """The name of a fleet in a cloud whose connection is on this machine; its scheduler is that of `shared`."""
+    fleets = shared.home / "fleets"
+    shutil.copytree(fleets / "shared" / "tls", fleets / "adopted" / "tls")
+    connection = json.loads((fleets / "shared" / "connection.json").read_text())
+    connection |= {"fleet": "adopted", "provider": "aws", "access": {"mode": "direct"}}
+    (fleets / "adopted" / "connection.json").write_text(json.dumps(connection))
+    state = {"provider": "aws", "region": "eu-west-1", "spec": None, "created": 0.0, "groups": []}
+    (fleets / "adopted" / "fleet.json").write_text(json.dumps(state))
+    return "adopted"
+
+
+@pytest.mark.parametrize("option", ["--json", "--env"])
+def test_connecting_to_a_fleet_in_a_cloud_imports_neither_pulumi_nor_boto3(
+    shared: CommandLine, adopted: str, option: str
+):
+    assert not loaded_by(shared, "connect", adopted, option) & set(HEAVY)
+
+
+def test_listing_fleets_in_a_cloud_imports_neither_pulumi_nor_boto3(shared: CommandLine, adopted: str):
+    assert not loaded_by(shared, "list") & {"pulumi", "boto3", "botocore", "dask", "distributed"}
+
+
+def test_only_what_changes_a_stack_imports_pulumi():
+    modules = ("status", "scaling", "logs", "provider", "adoption", "checks", "aws.cloud", "aws.removal")
+    imports = "; ".join(f"import daskfleet.providers.stack.{module}" for module in modules)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{imports}; import sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert not {name.split(".")[0] for name in done.stdout.split()} & {"pulumi", "pulumi_aws", "grpc", "boto3", "dask"}
 
 
 def test_listing_the_images_of_this_machine_imports_no_cloud_sdk_and_no_dask(shared: CommandLine):

@@ -28,4 +28,4 @@ def scale(
     provider = find_provider(name)
     with show_progress() as progress:
         provider.scale(name, group, count, progress, timeout=timeout)
-    print(f"group '{group}' of fleet '{name}' has {count} {provider.UNIT}")
+    print(f"group '{group}' of fleet '{name}' has {count} {provider.UNIT}{'' if count == 1 else 's'}")

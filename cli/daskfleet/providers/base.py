@@ -163,7 +163,7 @@ class Provider(ABC):
     UP_SECONDS: ClassVar[float] = 120.0
     """How long workers may take to register, where nobody says otherwise."""
 
-    UNIT: ClassVar[str] = "workers"
+    UNIT: ClassVar[str] = "worker"
     """What the counts of groups count."""
 
     @abstractmethod

@@ -126,7 +126,7 @@ class Creation:
     def _plan(self, stack: FleetStack, old: StackState | None) -> tuple[Plan, bool]:
         """What would change, and whether the engine would change nothing at all."""
         if not stack.made and stack.read_state().get("pending_operations"):
-            # What a killed update made and did not write down is in the way: a machine that has the scheduler's address.
+            # What a killed update made and did not write down is in the way: a machine with the scheduler's address.
             remove_strays(self._spec.name, self._cloud, stack, self._progress)
         self._progress.step("planning")
         report = stack.preview(load_program(), refresh=not stack.made)

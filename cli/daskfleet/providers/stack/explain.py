@@ -47,6 +47,11 @@ PATTERNS = (
         "person needs",
     ),
     Pattern(
+        "throttled",
+        re.compile(r"Throttling|RequestLimitExceeded|TooManyRequests|SlowDown|Rate exceeded"),
+        "the cloud is asked too often by this account just now. Say the same command again in a minute: it goes on",
+    ),
+    Pattern(
         "quota",
         re.compile(
             r"VcpuLimitExceeded|InstanceLimitExceeded|LimitExceeded|ServiceQuotaExceeded|MaxSpotInstanceCountExceeded"
@@ -61,11 +66,6 @@ PATTERNS = (
             "capacity|UnfulfillableCapacity"
         ),
         "the cloud has no such machine free now. Name more instance types or zones, say `spot: fallback`, or try later",
-    ),
-    Pattern(
-        "throttled",
-        re.compile(r"Throttling|RequestLimitExceeded|TooManyRequests|SlowDown|Rate exceeded"),
-        "the cloud is asked too often by this account just now. Say the same command again in a minute: it goes on",
     ),
     Pattern(
         "state",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ from daskfleet.providers.base import LogLines
 from daskfleet.providers.stack.cloud import Cloud, LogEvent
 from daskfleet.providers.stack.nodes import SCHEDULER
 from daskfleet.providers.stack.state import StackState
+from daskfleet_images.node.marks import parse_marks
 
 POLL_SECONDS = 2.0
 LATE_SECONDS = 60.0
@@ -65,8 +67,20 @@ def _read_tails(cloud: Cloud, log_group: str, chosen: list[tuple[str, str]], lin
 
 
 def _split(event: LogEvent) -> Iterator[tuple[str, str]]:
-    for line in event.message.splitlines():
+    for line in render_event(event):
         yield name_source(event.group, event.node), line
+
+
+def render_event(event: LogEvent) -> list[str]:
+    """The lines of one event, the first with its time; a phase mark in words, as in a node's own log. Pure."""
+    marks = parse_marks([event.message])
+    if marks:
+        words = " ".join(part for part in (marks[0].phase, marks[0].worker, marks[0].detail) if part)
+        lines = [f"phase: {words}"]
+    else:
+        lines = event.message.splitlines() or [""]
+    when = datetime.datetime.fromtimestamp(event.time)  # In the reader's own time, as local logs are.
+    return [f"{when:%Y-%m-%d %H:%M:%S} {lines[0]}", *lines[1:]]
 
 
 def _follow(

@@ -28,7 +28,7 @@ class StackProvider(Provider):
     """Fleets of one cloud."""
 
     UP_SECONDS: ClassVar[float] = 600.0
-    UNIT: ClassVar[str] = "machines"
+    UNIT: ClassVar[str] = "machine"
 
     def __init__(self, provider: str, region: str | None = None) -> None:
         self._provider = provider
