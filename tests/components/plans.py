@@ -102,7 +102,7 @@ class _Recorder(mocks.Mocks):
             if "name" in wanted and image["name"] not in wanted["name"]:
                 continue
             tagged = {key.removeprefix("tag:"): values for key, values in wanted.items() if key.startswith("tag:")}
-            if all(_matches(tags.get(key, ""), values[0]) for key, values in tagged.items()):
+            if all(any(_matches(tags.get(key, ""), each) for each in values) for key, values in tagged.items()):
                 return image
         return None
 

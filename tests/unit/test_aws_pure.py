@@ -135,7 +135,7 @@ def test_an_image_is_looked_for_by_family_architecture_and_what_the_client_runs(
         {"name": "state", "values": ["available"]},
         {"name": "tag:daskfleet:family", "values": ["daskfleet"]},
         {"name": "architecture", "values": ["arm64"]},
-        {"name": "tag:daskfleet:python", "values": ["3.11.*"]},
+        {"name": "tag:daskfleet:python", "values": ["3.11", "3.11.*"]},
         {"name": "tag:daskfleet:dask", "values": ["2026.1.0"]},
     ]
 

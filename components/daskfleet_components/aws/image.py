@@ -86,8 +86,9 @@ def build_filters(args: ImageArgs) -> list[aws.ec2.GetAmiFilterArgsDict]:
         {"name": "architecture", "values": [ARCHITECTURES[args.get("architecture", "x86_64")]]},
     ]
     for package, version in args.get("versions", {}).items():
-        wanted = f"{'.'.join(version.split('.')[:2])}.*" if package == "python" else version
-        filters.append({"name": f"tag:{TAG}{package}", "values": [wanted]})
+        minor = ".".join(version.split(".")[:2])
+        wanted = [minor, f"{minor}.*"] if package == "python" else [version]
+        filters.append({"name": f"tag:{TAG}{package}", "values": wanted})
     return filters
 
 
