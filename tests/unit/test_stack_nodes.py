@@ -164,9 +164,22 @@ class FakeCloud:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def wait(self, wanted: int, *, timeout: float = 60, share: float = 1.0, progress: Any = None) -> None:
+    def take_on_demand(self, group: GroupResources, count: int) -> None:
+        self.calls.append(f"{count} on-demand in {group.id}")
+
+    def wait(
+        self,
+        wanted: int,
+        *,
+        timeout: float = 60,
+        share: float = 1.0,
+        progress: Any = None,
+        fallback: Sequence[str] = (),
+    ) -> None:
         clock = Clock(lambda: self.now, self.sleep)
-        Waiter(self, "x", RESOURCES, {"cpu": wanted}, progress or Quiet(), clock).wait(timeout, share)  # type: ignore[arg-type]
+        Waiter(self, "x", RESOURCES, {"cpu": wanted}, progress or Quiet(), clock, fallback=fallback).wait(
+            timeout, share
+        )  # type: ignore[arg-type]
 
 
 def test_waiting_ends_when_the_wanted_share_is_there():
@@ -266,3 +279,19 @@ def test_failures_are_told_once_while_waiting():
 )
 def test_a_share_is_rounded_up(share: float, total: int, enough: int):
     assert count_enough(share, total) == enough
+
+
+@pytest.mark.parametrize(
+    ("said", "fallback", "taken"),
+    [
+        ("There is no Spot capacity available that matches your request", ["cpu"], True),
+        ("There is no Spot capacity available that matches your request", [], False),
+        ("VcpuLimitExceeded: You have requested more vCPU capacity", ["cpu"], False),
+    ],
+)
+def test_on_demand_machines_are_taken_for_what_the_spot_market_has_not(said: str, fallback: list[str], taken: bool):
+    cloud = FakeCloud([SCHEDULER], lambda now: marks(SCHEDULER, *UP))
+    cloud.explain_shortages = lambda groups: {"cpu": said}  # type: ignore[method-assign]
+    with pytest.raises(WorkersMissing):
+        cloud.wait(3, timeout=50, fallback=fallback)
+    assert ("3 on-demand in asg-1" in cloud.calls) is taken

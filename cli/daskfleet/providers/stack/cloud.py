@@ -143,6 +143,10 @@ class Cloud(ABC):
         """Why groups have fewer machines than they want, where the cloud says it."""
 
     @abstractmethod
+    def take_on_demand(self, group: GroupResources, count: int) -> None:
+        """Have so many more of a group's machines be on-demand, as the spot market has none."""
+
+    @abstractmethod
     def read_console(self, machine: Machine) -> list[str]:
         """The end of what a machine wrote to its console; empty where the cloud has nothing."""
 

@@ -33,6 +33,7 @@ PATTERNS = (
             ""
             ""
             ""
+            ""
             "ExpiredToken|RequestExpired|InvalidClientTokenId|AuthFailure|UnrecognizedClientException|InvalidAccessKeyId"
             r"|SignatureDoesNotMatch|[Nn]o valid credential sources?|NoCredentialProviders|token .{0,40}expired"
             r"|failed to refresh cached credentials|get credentials"

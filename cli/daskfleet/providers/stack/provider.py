@@ -54,7 +54,8 @@ class StackProvider(Provider):
             with lock_fleet(spec.name, timeout=LOCK_SECONDS, on_wait=progress.step):
                 connection, state = creation.run(confirm)
             wanted = {group.name: group.count for group in state.groups}
-            Waiter(cloud, spec.name, state.resources, wanted, progress).wait(timeout, share)
+            waiter = Waiter(cloud, spec.name, state.resources, wanted, progress, fallback=state.fallback_groups)
+            waiter.wait(timeout, share)
         except WorkersMissing:
             raise  # Those that came up serve.
         except BaseException as error:

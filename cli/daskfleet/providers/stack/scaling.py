@@ -45,7 +45,8 @@ def scale_group(name: str, group: str, count: int, progress: Progress, *, timeou
             progress.step(f"group {group}: {before} to {count} machines")
             cloud.set_count(resources, count)
     if count > before:
-        Waiter(cloud, name, state.resources, {group: count}, progress).wait(timeout, 1.0)
+        waiter = Waiter(cloud, name, state.resources, {group: count}, progress, fallback=state.fallback_groups)
+        waiter.wait(timeout, 1.0)
 
 
 def _shrink(cloud: Cloud, fleet: str, group: GroupResources, fewer: int, progress: Progress) -> None:

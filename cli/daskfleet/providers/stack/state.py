@@ -64,6 +64,11 @@ class StackState(_Model):
         raise FleetError(f"fleet '{fleet}' has no worker group '{name}'; it has: {there}.")
 
     @property
+    def fallback_groups(self) -> list[str]:
+        """The groups that take on-demand machines for what the spot market has not."""
+        return [str(each["name"]) for each in (self.spec or {}).get("workers", ()) if each.get("spot") == "fallback"]
+
+    @property
     def resources(self) -> Resources:
         """What the cloud is asked about."""
         groups = tuple(GroupResources(each.name, each.id, each.workers_per_machine) for each in self.groups if each.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from daskfleet.errors import FleetError
@@ -11,11 +11,15 @@ from daskfleet.progress import Progress
 from daskfleet.providers.base import count_enough
 from daskfleet.providers.stack.cloud import Cloud, Machine, Resources
 from daskfleet.providers.stack.nodes import MarkBook, Outlook, judge
+from daskfleet.providers.stack.redact import redact
 from daskfleet.providers.stack.report import report_failure
 
 POLL_SECONDS = 2.0
 LATE_SECONDS = 300.0
 """Marks may arrive that much later than they were written, or be written by a clock that is that much behind."""
+
+SHORTAGE_SECONDS = 30.0
+"""How long a group may be without its machines before the cloud is asked why; and between one question and the next."""
 
 MEMORY_SECONDS = 24 * 3600.0
 """How far back marks are read: a machine older than that, of which nothing bad is heard, has long registered."""
@@ -48,7 +52,15 @@ class Waiter:
         wanted: Mapping[str, int],
         progress: Progress,
         clock: Clock | None = None,
+        *,
+        fallback: Collection[str] = (),
     ) -> None:
+        """Prepare to look.
+
+        Args:
+            wanted: machines of each group that is looked at.
+            fallback: groups that take on-demand machines for what the spot market has not.
+        """
         self._cloud = cloud
         self._fleet = fleet
         self._resources = resources
@@ -56,6 +68,8 @@ class Waiter:
         self._per_machine = {group.name: group.workers_per_machine for group in resources.groups}
         self._progress = progress
         self._clock = clock or Clock()
+        self._fallback = fallback
+        self._ask_at = self._clock.now() + SHORTAGE_SECONDS
         self.book = MarkBook()
         """The marks that were read."""
         self.machines: list[Machine] = []
@@ -90,12 +104,25 @@ class Waiter:
                 if outlook.done >= count_enough(share, outlook.total):
                     return
             self._tell_failures(outlook, told)
+            if outlook.not_launched and self._clock.now() > self._ask_at:
+                self._look_into_shortage(outlook)
             over = self._clock.now() > deadline
             if over or _is_hopeless(outlook):
                 why = f"within {timeout:g} s" if over else "and those that are missing have given up"
                 text = report_failure(self._cloud, self._fleet, self._resources, outlook, why)
                 raise WorkersMissing(text) if outlook.scheduler_is_up else SchedulerMissing(text)
             self._clock.sleep(POLL_SECONDS)
+
+    def _look_into_shortage(self, outlook: Outlook) -> None:
+        """Tell why machines are not launched; take on-demand ones where the spot market has none and that is wanted."""
+        self._ask_at = self._clock.now() + SHORTAGE_SECONDS
+        short = [group for group in self._resources.groups if group.name in outlook.not_launched]
+        for name, said in self._cloud.explain_shortages(short).items():
+            self._progress.step(f"group {name}: {redact(said)}")
+            if name in self._fallback and "spot" in said.lower():
+                count = outlook.not_launched[name]
+                self._progress.step(f"group {name}: taking {count} on-demand for what the spot market has not")
+                self._cloud.take_on_demand(next(group for group in short if group.name == name), count)
 
     def _tell_failures(self, outlook: Outlook, told: set[str]) -> None:
         for node in (*((outlook.scheduler,) if outlook.scheduler else ()), *outlook.missing):

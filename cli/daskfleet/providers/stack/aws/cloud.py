@@ -69,6 +69,9 @@ class AwsCloud(Cloud):
     def explain_shortages(self, groups: Iterable[GroupResources]) -> dict[str, str]:
         return machines.explain_shortages(self._clients, groups)
 
+    def take_on_demand(self, group: GroupResources, count: int) -> None:
+        machines.take_on_demand(self._clients, group, count)
+
     def read_console(self, machine: Machine) -> list[str]:
         return machines.read_console(self._clients, machine)
 

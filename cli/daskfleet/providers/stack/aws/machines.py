@@ -115,6 +115,21 @@ def explain_shortages(clients: Clients, groups: Iterable[GroupResources]) -> dic
     return found
 
 
+def take_on_demand(clients: Clients, group: GroupResources, count: int) -> None:
+    """Raise the number of the group's instances that are on-demand before any is spot."""
+    client = clients.get("autoscaling")
+    with explain_aws_errors():
+        answer = client.describe_auto_scaling_groups(AutoScalingGroupNames=[group.id])["AutoScalingGroups"]
+        if not answer:
+            return
+        policy = answer[0].get("MixedInstancesPolicy") or {}
+        before = int((policy.get("InstancesDistribution") or {}).get("OnDemandBaseCapacity") or 0)
+        client.update_auto_scaling_group(
+            AutoScalingGroupName=group.id,
+            MixedInstancesPolicy={"InstancesDistribution": {"OnDemandBaseCapacity": before + count}},
+        )
+
+
 def find_refusal(activities: Iterable[dict[str, Any]]) -> str:
     """Why a group's newest launch failed; empty where none did. Pure."""
     for activity in activities:
