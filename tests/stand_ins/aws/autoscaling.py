@@ -212,6 +212,9 @@ class Group(Resource[Call]):
         if group is None:
             return None
         found = {"protectFromScaleIn": False, **from_api(SETTINGS, group)}
+        for name in ("healthCheckGracePeriod", "defaultCooldown"):
+            if known.get(name) == 0 and found.get(name) == 300:
+                found[name] = 0  # which moto takes for missing
         if not known.get("terminationPolicies") and found.get("terminationPolicies") == ["Default"]:
             del found["terminationPolicies"]
         found |= {

@@ -9,6 +9,7 @@ from typing import Any
 
 from stand_ins.aws import tags
 from stand_ins.aws.call import Call
+from stand_ins.aws.ec2 import filters
 from stand_ins.aws.instances import CAPACITY, METADATA, NAMES
 from stand_ins.aws.launching import check_user_data
 from stand_ins.core.naming import AutoName, make_suffixed
@@ -155,7 +156,8 @@ class LaunchTemplate(Resource[Call]):
             "defaultVersion": template["DefaultVersionNumber"],
             "latestVersion": template["LatestVersionNumber"],
             "arn": call.arn("ec2", f"launch-template/{id_}"),
-            "tagsAll": tags.of(template),
+            # moto's description of a template keeps the tags that it was made with
+            "tagsAll": tags.of(call.ec2.describe_tags(Filters=filters(resource_id=id_))),
         }
         # moto mixes the template's own tags into them
         if specs := [item for item in data.get("TagSpecifications", ()) if item["ResourceType"] != "launch-template"]:

@@ -8,7 +8,7 @@ from typing import Any
 from stand_ins.aws import tags
 from stand_ins.aws.call import Call
 from stand_ins.aws.ec2 import check_blocks
-from stand_ins.aws.security_groups import Permission, normalize_protocol
+from stand_ins.aws.security_groups import Permission, find_group, normalize_protocol
 from stand_ins.core.resource import Properties, Resource, is_known
 from stand_ins.core.schema import Problem
 from stand_ins.core.shapes import fields, from_api, to_api
@@ -84,10 +84,22 @@ class SecurityGroupRule(Resource[Call]):
         found = from_api(shape, rule)
         if referenced := rule.get("ReferencedGroupInfo", {}).get("GroupId"):
             found["referencedSecurityGroupId"] = referenced
+            if description := self._find_description(call, rule, referenced):
+                found["description"] = description
         if found["ipProtocol"] == "-1":
             found = {key: value for key, value in found.items() if key not in ("fromPort", "toPort")}
             found |= {key: known[key] for key in ("fromPort", "toPort") if known.get(key) == -1}
         return {**found, "arn": call.arn("ec2", f"security-group-rule/{id_}"), "tagsAll": tags.of(rule)}
+
+    def _find_description(self, call: Call, rule: Properties, referenced: str) -> str | None:
+        """Of a rule between groups, which moto tells only where it describes the group."""
+        group = find_group(call, rule["GroupId"]) or {}
+        for permission in group.get("IpPermissionsEgress" if rule["IsEgress"] else "IpPermissions", ()):
+            ports = [(side["IpProtocol"], side.get("FromPort"), side.get("ToPort")) for side in (permission, rule)]
+            for pair in permission.get("UserIdGroupPairs", ()) if ports[0] == ports[1] else ():
+                if pair.get("GroupId") == referenced:
+                    return pair.get("Description")
+        return None
 
     def update(self, call: Call, id_: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         if set(changed) - {"tags", "tagsAll"}:

@@ -96,8 +96,8 @@ class Comparison:
     def find_paths(self, name: str, member: Member, old: Any, new: Any, path: str = "") -> Iterator[tuple[str, str]]:
         """Where `old` and `new` differ, as deep as their shapes agree."""
         path = path or name
-        if is_empty(old) or is_empty(new):
-            yield path, "DELETE" if is_empty(new) else "ADD"
+        if is_missing(old) or is_missing(new):
+            yield path, "DELETE" if is_missing(new) else "ADD"
         elif isinstance(old, dict) and isinstance(new, dict) and isinstance(member.kind, dict):
             kinds = parse_members(member.kind)
             for key in sorted({*old, *new}):
@@ -121,9 +121,14 @@ def join(path: str, key: str) -> str:
     return f"{path}.{key}" if key.isidentifier() else f"{path}[{json.dumps(key)}]"
 
 
+def is_missing(value: Any) -> bool:
+    """Whether there is nothing at all."""
+    return value is None or value in ([], {})
+
+
 def is_empty(value: Any) -> bool:
     """Whether Terraform cannot tell `value` from one that is missing."""
-    return value is None or value in ("", 0, [], {})
+    return is_missing(value) or value in ("", 0)
 
 
 def same_document(old: str, new: str) -> bool:

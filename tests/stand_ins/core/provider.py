@@ -11,7 +11,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 import grpc
 from google.protobuf import any_pb2, empty_pb2
 
-from stand_ins.core.diff import Comparison, find_changes, is_empty
+from stand_ins.core.diff import Comparison, find_changes, is_empty, same_document
 from stand_ins.core.errors import Cancelled, PartlyDone, Refused
 from stand_ins.core.naming import apply_name
 from stand_ins.core.resource import Resource
@@ -160,6 +160,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[CallT]):
                 found = self._read(call, resource, id_, given)
                 if found is None:
                     raise Refused(f"reading {resource.label} ({id_}): couldn't find resource")
+                _refuse_ignored(resource, schema, found, given)
             except Exception as error:
                 reason = self._reason(error, f"creating {resource.label} ({id_})")
                 if reason is None:
@@ -204,6 +205,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[CallT]):
             found = self._read(call, resource, request.id, {**_remembered(resource, state), **given})
             if found is None:
                 raise Refused(f"reading {resource.label} ({request.id}): couldn't find resource")
+            _refuse_ignored(resource, schema, found, given, request.ignoreChanges)
         return provider_pb2.UpdateResponse(properties=encode(_seal(resource, found, inputs)))
 
     def Delete(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
@@ -269,6 +271,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[CallT]):
         if found is None:
             return None
         found |= {key: known[key] for key in resource.kept if known.get(key) is not None}
+        for key in resource.documents:
+            if (
+                isinstance(found.get(key), str)
+                and isinstance(known.get(key), str)
+                and same_document(found[key], known[key])
+            ):
+                found[key] = known[key]
         self.describe(call, resource, found, known)
         return {**found, "id": id_}
 
@@ -338,6 +347,21 @@ def _keeps_given_name(resource: Resource[Any], state: Mapping[str, Any], news: M
         return False
     given = news.get(resource.autoname.prop)
     return given is not None and not holds_unknown(given) and given == state.get(resource.autoname.prop)
+
+
+def _refuse_ignored(
+    resource: Resource[Any],
+    schema: TypeSchema,
+    found: Mapping[str, Any],
+    given: Mapping[str, Any],
+    ignored: Collection[str] = (),
+) -> None:
+    """What was asked for has to be there, or a test would say something about AWS that nobody looked at."""
+    if lost := [change.name for change in find_changes(resource, schema, found, given, ignored)]:
+        raise Refused(
+            f"{resource.label}: what the cloud says of {', '.join(lost)} is not what was asked for; "
+            "the stand-in, or the cloud behind it, does not know how to do this"
+        )
 
 
 def _refresh(

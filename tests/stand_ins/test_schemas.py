@@ -1,0 +1,29 @@
+"""What the stand-ins know of the SDKs is what the installed SDKs say."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from stand_ins.core.schema import load_schema
+from stand_ins.sdk import SCHEMAS, render_schema
+
+
+@pytest.mark.parametrize("name", ["aws", "tls"])
+def test_schemas_say_what_the_installed_sdk_says(name: str):
+    assert (SCHEMAS / f"{name}.json").read_text() == render_schema(name), "in tests/: python -m stand_ins.sdk"
+
+
+@pytest.mark.parametrize("name", ["aws", "tls"])
+def test_types_speak_of_properties_that_the_sdk_has(name: str):
+    schema = load_schema(name)
+    for token, resource in importlib.import_module(f"stand_ins.{name}.registry").RESOURCES.items():
+        inputs = schema.resources[token].inputs
+        outputs = schema.resources[token].outputs
+        assert set(resource.inputs) <= set(inputs), token
+        assert set(resource.replaces) <= set(resource.inputs), token
+        assert set(resource.defaults) <= set(inputs), token
+        assert set(resource.kept) <= set(inputs), token
+        assert set(resource.documents) <= set(inputs), token
+        assert set(resource.secrets) <= {*inputs, *outputs}, token
