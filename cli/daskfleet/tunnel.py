@@ -97,6 +97,12 @@ def open_tunnel(connection: Connection, paths: FleetPaths) -> Tunnel:
         return _start(connection, paths)
 
 
+def is_tunnel_open(paths: FleetPaths) -> bool:
+    """Whether there is an open tunnel to the fleet; none is made."""
+    tunnel = _read(paths)
+    return tunnel is not None and _is_open(tunnel)
+
+
 def close_tunnel(paths: FleetPaths) -> None:
     """Close the tunnel to the fleet, if there is one, and forget the machine at its other end."""
     if not paths.root.is_dir():

@@ -130,10 +130,19 @@ def test_a_rule_is_told_in_words(rule: dict[str, Any], said: str):
 
 def test_what_is_only_remembered_is_not_left():
     kinds = {each.kind: each for each in EC2}
-    reservations = [{"Instances": [instance(), instance(InstanceId="i-2", State={"Name": "terminated"})]}]
-    assert [each.id for each in read_items(kinds["instance"], reservations)] == ["i-1"]
-    gateways = [{"NatGatewayId": "nat-1", "State": "deleted"}, {"NatGatewayId": "nat-2", "State": "deleting"}]
-    assert [each.id for each in read_items(kinds["NAT gateway"], gateways)] == ["nat-2"]
+    tags = [{"Key": "daskfleet:fleet", "Value": "x"}]
+    two = [instance(Tags=tags), instance(Tags=tags, InstanceId="i-2", State={"Name": "terminated"})]
+    assert [each.id for each in read_items(kinds["instance"], [{"Instances": two}], "x")] == ["i-1"]
+    gateways = [{"NatGatewayId": "1", "State": "deleted"}, {"NatGatewayId": "2", "State": "deleting"}]
+    assert [
+        each.id for each in read_items(kinds["NAT gateway"], [{**each, "Tags": tags} for each in gateways], "x")
+    ] == ["2"]
+
+
+def test_what_carries_another_fleets_tag_is_not_left_whatever_the_filter_let_through():
+    vpcs = next(each for each in EC2 if each.kind == "VPC")
+    others = [{"VpcId": "vpc-1", "Tags": [{"Key": "daskfleet:fleet", "Value": "y"}]}, {"VpcId": "vpc-2"}]
+    assert read_items(vpcs, others, "x") == []
 
 
 def test_everything_that_can_be_left_can_be_removed():

@@ -14,11 +14,12 @@ import pytest
 
 from daskfleet.errors import FleetError
 from daskfleet.home import fleet_paths
+from daskfleet.providers.base import WorkerStatus
 from daskfleet.providers.stack.cloud import GroupResources, Leftover, Machine, Resources
 from daskfleet.providers.stack.engine import EngineMissing, find_backend, find_engine, read_chosen_backend
 from daskfleet.providers.stack.locks import LockHolder, is_dead, parse_lock_holders
 from daskfleet.providers.stack.logs import choose_logs, name_source
-from daskfleet.providers.stack.scaling import choose_leaving, name_workers, parse_host, plan_machines
+from daskfleet.providers.stack.scaling import choose_leaving, name_all, name_workers, parse_host, plan_machines
 from daskfleet.providers.stack.state import (
     GroupState,
     StackState,
@@ -194,6 +195,12 @@ def test_names_of_workers_and_machines():
     assert parse_host("tls://10.0.0.7:8786") == "10.0.0.7"
     assert parse_host("tls://[::1]:8786") == "::1"
     assert [plan_machines(workers, 4) for workers in (0, 1, 4, 5)] == [0, 1, 1, 2]
+
+
+def test_workers_have_the_names_that_the_scheduler_knows_and_before_those_that_they_will_have():
+    known = [WorkerStatus("odd-name", "tls://10.0.0.1:4000", 1, 1, 0, 0, 0.0, 0)]
+    named = name_all([machine(1), machine(2)], known, STATE)
+    assert named == {"i-1": ("odd-name",), "i-2": ("ip-10-0-0-2-0",)}
 
 
 def test_logs_are_chosen_by_node_by_group_or_all_with_the_schedulers_first():

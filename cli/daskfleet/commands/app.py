@@ -24,6 +24,7 @@ from daskfleet.commands.preview import preview
 from daskfleet.commands.run import run
 from daskfleet.commands.scale import scale
 from daskfleet.commands.schema import schema
+from daskfleet.commands.ssh import ssh
 from daskfleet.commands.status import status
 from daskfleet.commands.up import up
 from daskfleet.errors import FleetError
@@ -31,7 +32,7 @@ from daskfleet.services.names import DEFAULT_FLEET
 
 SECTIONS = {
     "A fleet's life": ("up", "preview", "status", "scale", "logs", "list", "down"),
-    "Using a fleet": ("connect", "run", "dashboard"),
+    "Using a fleet": ("connect", "run", "dashboard", "ssh"),
     "The fleet file": ("init", "doctor", "schema"),
     "Machine images": ("image",),
 }
@@ -69,6 +70,7 @@ app.command()(down)
 app.command()(connect)
 app.command(context_settings=PASS_ON)(run)
 app.command()(dashboard)
+app.command()(ssh)
 app.command()(init)
 app.command()(doctor)
 app.command()(schema)

@@ -13,8 +13,6 @@ from daskfleet.commands.arguments import JsonOption, NameArgument
 from daskfleet.commands.output import build_console, print_json
 from daskfleet.services.names import DEFAULT_FLEET
 
-WATCH_SECONDS = 1.0
-
 
 def status(
     name: NameArgument = DEFAULT_FLEET,
@@ -41,7 +39,7 @@ def status(
                 render_status(provider.read_status(name), console.width), console=console, auto_refresh=False
             ) as live:
                 while True:
-                    time.sleep(WATCH_SECONDS)
+                    time.sleep(provider.WATCH_SECONDS)
                     live.update(render_status(provider.read_status(name), console.width), refresh=True)
         except KeyboardInterrupt:
             return

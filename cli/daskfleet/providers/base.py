@@ -163,6 +163,9 @@ class Provider(ABC):
     UP_SECONDS: ClassVar[float] = 120.0
     """How long workers may take to register, where nobody says otherwise."""
 
+    WATCH_SECONDS: ClassVar[float] = 1.0
+    """How often the status may be asked for."""
+
     UNIT: ClassVar[str] = "worker"
     """What the counts of groups count."""
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from daskfleet.connections import load_connection
 from daskfleet.errors import FleetError
-from daskfleet.home import list_fleet_names
+from daskfleet.home import fleet_paths, list_fleet_names
 from daskfleet.providers import find_provider
 from daskfleet.reach import check_reachable
+from daskfleet_stacks.connection import Connection
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,8 @@ class Overview:
     name: str
     provider: str
     state: str
-    """`reachable`, `unreachable` or `damaged`; `status` says more."""
+    """`reachable`, `unreachable`, `damaged`, or `unknown` where a tunnel leads there and is not open; `status` says
+    more."""
     workers: int
     """Wanted workers."""
     scheduler_address: str
@@ -32,8 +35,10 @@ class Overview:
 
 
 def read_overviews() -> list[Overview]:
-    """Every fleet, by name."""
-    return [_read_overview(name) for name in list_fleet_names()]
+    """Every fleet, by name. All are looked at together: one that does not answer takes seconds."""
+    names = list_fleet_names()
+    with ThreadPoolExecutor(max_workers=max(1, min(16, len(names)))) as pool:
+        return list(pool.map(_read_overview, names))
 
 
 def _read_overview(name: str) -> Overview:
@@ -43,9 +48,17 @@ def _read_overview(name: str) -> Overview:
         summary = provider.summarise(name)
     except FleetError:
         return Overview(name, "", "damaged", 0, "", {})
+    state = _judge(connection)
+    return Overview(name, connection.provider, state, summary.workers, connection.scheduler_address, summary.tags)
+
+
+def _judge(connection: Connection) -> str:
+    if connection.access.mode == "ssh":
+        from daskfleet.tunnel import is_tunnel_open
+
+        return "reachable" if is_tunnel_open(fleet_paths(connection.fleet)) else "unknown"
     try:
         check_reachable(connection)
-        state = "reachable"
     except FleetError:
-        state = "unreachable"
-    return Overview(name, connection.provider, state, summary.workers, connection.scheduler_address, summary.tags)
+        return "unreachable"
+    return "reachable"

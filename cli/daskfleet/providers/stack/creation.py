@@ -23,6 +23,7 @@ from daskfleet.providers.stack.places import load_stack
 from daskfleet.providers.stack.plan import Plan, build_plan, plan_counts, render_plan
 from daskfleet.providers.stack.state import GroupState, StackState, StateDamaged, apply_resources, read_state
 from daskfleet.providers.stack.strays import remove_strays
+from daskfleet.tunnel import close_tunnel
 from daskfleet_stacks.connection import Connection
 from daskfleet_stacks.spec import FleetSpec
 
@@ -49,11 +50,8 @@ class Creation:
         find_engine()  # Told before anything else: without it nothing can be made.
         self._progress.step("looking whether the fleet can be made")
         require_checks(self._cloud, self._spec)
-        stack = load_stack(self._spec.name, self._paths, self._progress)
-        is_there = stack.open()
-        if not is_there:
-            self._check_name_is_free()
-            self.created = True
+        stack, is_there = self._open_stack()
+        self.created = not is_there or (old is None and not stack.read_state().get("resources"))
         state = self._write_wanted(old)
         stack.configure(dump_spec(self._spec))
         if not is_there:
@@ -77,12 +75,28 @@ class Creation:
         except StateDamaged as error:
             self._progress.step(f"{error} Going by the stack alone")
             return None
-        if old is not None and (old.provider, old.region) != (self._spec.provider, self._cloud.region):
+        if old is None or not old.region:  # Of a fleet that somebody handed over, the region may not be known.
+            return old
+        if (old.provider, old.region) != (self._spec.provider, self._cloud.region):
             raise FleetError(
                 f"fleet '{self._spec.name}' is in {old.provider} {old.region}, and a fleet does not move. Take it down "
                 "first, or choose another name."
             )
         return old
+
+    def _open_stack(self) -> tuple[FleetStack, bool]:
+        """The fleet's stack, and whether it is there; what is refused here leaves no trace."""
+        is_new = not self._paths.root.exists()
+        try:
+            stack = load_stack(self._spec.name, self._paths, self._progress)
+            is_there = stack.open()
+            if not is_there:
+                self._check_name_is_free()
+        except BaseException:
+            if is_new:
+                shutil.rmtree(self._paths.root, ignore_errors=True)
+            raise
+        return stack, is_there
 
     def _check_name_is_free(self) -> None:
         """Make sure that nothing in the region has the fleet's name: `down` goes by it."""
@@ -153,7 +167,10 @@ class Creation:
         outputs = stack.read_outputs()
         source = f"the stack of fleet '{self._spec.name}'"
         connection = parse_outputs(outputs, source)
+        before = state.scheduler_machine
         state = apply_resources(state, self._cloud.read_resources(outputs.get("resources") or {}))
+        if before != state.scheduler_machine:
+            close_tunnel(self._paths)  # It led to another machine.
         state = state.model_copy(update={"complete": False})
         self._write_state(state)
         self._apply_counts(state)

@@ -28,6 +28,7 @@ class StackProvider(Provider):
     """Fleets of one cloud."""
 
     UP_SECONDS: ClassVar[float] = 600.0
+    WATCH_SECONDS: ClassVar[float] = 5.0
     UNIT: ClassVar[str] = "machine"
 
     def __init__(self, provider: str, region: str | None = None) -> None:

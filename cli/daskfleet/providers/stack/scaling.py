@@ -10,7 +10,8 @@ from daskfleet.errors import FleetError
 from daskfleet.home import fleet_paths, write_private_file
 from daskfleet.lock import lock_fleet
 from daskfleet.progress import Progress, Quiet
-from daskfleet.providers.scheduler import order_by_idleness, retire_workers
+from daskfleet.providers.base import WorkerStatus
+from daskfleet.providers.scheduler import ask_workers, order_by_idleness, retire_workers
 from daskfleet.providers.stack.cloud import Cloud, GroupResources, Machine
 from daskfleet.providers.stack.clouds import load_cloud
 from daskfleet.providers.stack.remembered import load_state
@@ -107,36 +108,54 @@ def remove_workers(name: str, workers: Collection[str]) -> None:
     with lock_fleet(name):
         state = load_state(name)
         cloud = load_cloud(state.provider, state.region)
+        connection, known = _ask_scheduler(name)
         machines = [each for each in cloud.list_machines(name) if each.group is not None and is_there(each)]
-        per_machine = {group.name: group.workers_per_machine for group in state.groups}
-        leaving = [
-            each for each in machines if set(name_workers(each, per_machine.get(each.group or "", 1))) <= set(workers)
-        ]
+        named = name_all(machines, known, state)
+        leaving = [each for each in machines if named[each.id] and set(named[each.id]) <= set(workers)]
         if not leaving:
             return
         counts = {group.name: group.count - sum(each.group == group.name for each in leaving) for group in state.groups}
         write_counts(name, state, counts)
-        try:
-            connection = reach_fleet(name)
-            known = order_by_idleness(connection)
-        except (FleetError, OSError, TimeoutError):
+        if connection is None:
             cloud.remove_machines(leaving)
         else:
-            retire_and_remove(cloud, connection, leaving, known, Quiet())
+            retire_and_remove(cloud, connection, leaving, [each.address for each in known], Quiet())
 
 
 def list_workers(name: str) -> dict[str, tuple[str, ...]]:
     """The workers of each group that has machines, by name, also before they have registered."""
     state = load_state(name)
-    machines = load_cloud(state.provider, state.region).list_machines(name)
+    _, known = _ask_scheduler(name)
+    machines = [each for each in load_cloud(state.provider, state.region).list_machines(name) if is_there(each)]
+    named = name_all(machines, known, state)
     return {
-        group.name: tuple(
-            worker
-            for machine in machines
-            if machine.group == group.name and is_there(machine)
-            for worker in name_workers(machine, group.workers_per_machine)
-        )
+        group.name: tuple(worker for machine in machines if machine.group == group.name for worker in named[machine.id])
         for group in state.groups
+    }
+
+
+def _ask_scheduler(name: str) -> tuple[Connection | None, list[WorkerStatus]]:
+    """How the scheduler is reached and the workers that it knows; nothing where it cannot be asked from here."""
+    try:
+        connection = reach_fleet(name)
+        return connection, ask_workers(connection)
+    except (FleetError, OSError, TimeoutError):
+        return None, []
+
+
+def name_all(
+    machines: Iterable[Machine], known: Iterable[WorkerStatus], state: StackState
+) -> dict[str, tuple[str, ...]]:
+    """The workers of each machine, by its id: as the scheduler knows them, or by the names they will have. Pure."""
+    per_machine = {group.name: group.workers_per_machine for group in state.groups}
+    by_host: dict[str, list[str]] = defaultdict(list)
+    for worker in known:
+        by_host[parse_host(worker.address)].append(worker.name)
+    return {
+        machine.id: tuple(
+            by_host.get(machine.address) or name_workers(machine, per_machine.get(machine.group or "", 1))
+        )
+        for machine in machines
     }
 
 

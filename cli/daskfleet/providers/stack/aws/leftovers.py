@@ -80,18 +80,18 @@ def _list_ec2(clients: Clients, listing: Listing, fleet: str) -> list[Leftover]:
         else:
             pages = [getattr(client, listing.operation)(**arguments)]
         items = [item for page in pages for item in page[listing.items]]
-    return read_items(listing, items)
+    return read_items(listing, items, fleet)
 
 
-def read_items(listing: Listing, items: Iterable[dict[str, Any]]) -> list[Leftover]:
-    """The things among what EC2 answers that are really there. Pure."""
+def read_items(listing: Listing, items: Iterable[dict[str, Any]], fleet: str) -> list[Leftover]:
+    """The things among what EC2 answers that are really there and the fleet's own: what is found is removed. Pure."""
     if listing.kind == "instance":
         items = [instance for reservation in items for instance in reservation["Instances"]]
     found = []
     for item in items:
         state = item.get("State")
         name = state.get("Name") if isinstance(state, dict) else state
-        if name not in listing.gone:
+        if name not in listing.gone and find_tag(item, FLEET_TAG) == fleet:
             found.append(
                 Leftover(listing.kind, item[listing.id], find_tag(item, "Name"), find_tag(item, GROUP_TAG), item)
             )
@@ -109,18 +109,25 @@ def _list_groups(clients: Clients, fleet: str) -> list[Leftover]:
             Leftover("auto scaling group", each["AutoScalingGroupName"])
             for page in pages
             for each in page["AutoScalingGroups"]
+            if find_tag(each, FLEET_TAG) == fleet
         ]
 
 
 def _list_iam(clients: Clients, kind: str, operation: str, items: str, name: str, fleet: str) -> list[Leftover]:
     with explain_aws_errors():
-        pages = clients.get("iam").get_paginator(operation).paginate(PathPrefix=f"/daskfleet/{fleet}/")
-        return [Leftover(kind, each[name], details=each) for page in pages for each in page[items]]
+        path = f"/daskfleet/{fleet}/"
+        pages = clients.get("iam").get_paginator(operation).paginate(PathPrefix=path)
+        return [
+            Leftover(kind, each[name], details=each)
+            for page in pages
+            for each in page[items]
+            if each["Path"].startswith(path)
+        ]
 
 
 def _list_log_groups(clients: Clients, fleet: str) -> list[Leftover]:
     with explain_aws_errors():
-        pages = (
-            clients.get("logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix=f"/daskfleet/{fleet}/")
-        )
-        return [Leftover("log group", each["logGroupName"]) for page in pages for each in page["logGroups"]]
+        prefix = f"/daskfleet/{fleet}/"
+        pages = clients.get("logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix)
+        names = [each["logGroupName"] for page in pages for each in page["logGroups"]]
+        return [Leftover("log group", name) for name in names if name.startswith(prefix)]
