@@ -27,16 +27,9 @@ PATTERNS = (
     Pattern(
         "credentials",
         re.compile(
-            r""
-            ""
-            ""
-            ""
-            ""
-            ""
-            ""
-            "ExpiredToken|RequestExpired|InvalidClientTokenId|AuthFailure|UnrecognizedClientException|InvalidAccessKeyId"
-            r"|SignatureDoesNotMatch|[Nn]o valid credential sources?|NoCredentialProviders|token .{0,40}expired"
-            r"|failed to refresh cached credentials|get credentials"
+            r"ExpiredToken|RequestExpired|InvalidClientTokenId|AuthFailure|UnrecognizedClientException"
+            r"|InvalidAccessKeyId|SignatureDoesNotMatch|[Nn]o valid credential sources?|NoCredentialProviders"
+            r"|token .{0,40}expired|failed to refresh cached credentials|get credentials"
         ),
         "the credentials are missing or have expired. Renew them (`aws sso login`, AWS_PROFILE or the AWS_… "
         "variables), and say the same command again: it goes on where it stopped",
@@ -63,8 +56,8 @@ PATTERNS = (
     Pattern(
         "capacity",
         re.compile(
-            r"InsufficientInstanceCapacity|InsufficientCapacity|SpotMaxPriceTooLow|no Spot "
-            "capacity|UnfulfillableCapacity"
+            r"InsufficientInstanceCapacity|InsufficientCapacity|SpotMaxPriceTooLow|no Spot capacity"
+            r"|UnfulfillableCapacity"
         ),
         "the cloud has no such machine free now. Name more instance types or zones, say `spot: fallback`, or try later",
     ),
