@@ -24,8 +24,8 @@ EXPLAINED: Mapping[Trouble, tuple[str, str]] = {
     ),
     "silent": (
         "it never booted into a node: there is no word of it",
-        "look at its console, at whether the image is one of daskfleet's, and whether its subnet has a way to the "
-        "cloud's own services (a NAT, or end points)",
+        "look at its console, at its role, at whether the image is one of daskfleet's, and whether its subnet has a "
+        "way to the cloud's own services (a NAT, or end points)",
     ),
     "secrets": (
         "it boots without its secrets",

@@ -15,6 +15,9 @@ SHOWN_NODES = 3
 
 SHOWN_LINES = 8
 
+NODE = "daskfleet-node"
+"""How the lines of a node on its machine's console are marked: they say more than those of the system around it."""
+
 
 def report_failure(cloud: Cloud, fleet: str, resources: Resources, outlook: Outlook, why: str) -> str:
     """Everything that is known of what is missing. It asks the cloud for the last lines of a few nodes."""
@@ -79,7 +82,8 @@ def _read_last_lines(cloud: Cloud, resources: Resources, node: MissingNode) -> l
             events = cloud.read_tail(resources.log_group, machine.group or SCHEDULER, machine.node, 3 * SHOWN_LINES)
             found = [event.message.rstrip() for event in events if not event.message.startswith('{"phase"')]
         else:
-            found = cloud.read_console(machine)
+            console = cloud.read_console(machine)
+            found = [line for line in console if NODE in line] or console
     return found[-SHOWN_LINES:]
 
 
