@@ -97,6 +97,8 @@ class Instances:
         self._scaling = services.client("autoscaling", region=region)
         self._templates: dict[str, Mapping[str, Any]] = {}
         """Launch templates' data by instance: neither changes."""
+        self._roles: dict[str, str] = {}
+        """Roles by profile: an instance keeps what it was given, also while both are removed."""
 
     def list_living(self) -> dict[str, Instance]:
         """All that are not terminated, by their ids."""
@@ -117,10 +119,15 @@ class Instances:
 
     def read_role(self, instance: Instance) -> str | None:
         """Name of the role that its profile hands to it."""
-        if instance.profile is None:
-            return None
-        profile = self._iam.get_instance_profile(InstanceProfileName=instance.profile)["InstanceProfile"]
-        return next((role["RoleName"] for role in profile["Roles"]), None)
+        name = instance.profile
+        if name is not None and name not in self._roles:
+            try:
+                roles = self._iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]["Roles"]
+            except self._iam.exceptions.NoSuchEntityException:
+                return None
+            for role in roles:
+                self._roles[name] = role["RoleName"]
+        return self._roles.get(name) if name is not None else None
 
     def read_public_key(self, instance: Instance) -> str | None:
         """The key of SSH that it was launched with."""

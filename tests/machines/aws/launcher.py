@@ -158,7 +158,13 @@ class Launcher:
     def _tell(self, launch: Launch, told: MetadataInstance) -> None:
         """Have the metadata service know the instance as it is now: what was told of it, with what may change."""
         tags = dict(launch.instance.tags) if launch.instance.has_metadata_tags else {}
-        told = replace(told, tags=tags, http_tokens=launch.instance.http_tokens, notices=launch.notices)
+        told = replace(
+            told,
+            role=self.instances.read_role(launch.instance),  # moto joins a profile to what runs already.
+            tags=tags,
+            http_tokens=launch.instance.http_tokens,
+            notices=launch.notices,
+        )
         if told != launch.told:
             launch.told = told
             self._aws.metadata.add(told)
@@ -209,7 +215,6 @@ class Launcher:
         told = MetadataInstance(
             address=str(instance.address),
             instance_id=instance.id,
-            role=self.instances.read_role(instance),
             region=self._region,
             availability_zone=instance.zone,
             instance_type=instance.type,
