@@ -94,7 +94,7 @@ def _bar(share: float) -> str:
 
 
 def _render_phases(status: FleetStatus) -> Table:
-    """Each node's phase marks, in seconds after its process began."""
+    """Each node's phase marks, in seconds after its machine or its process began."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for title in ("NODE", "PID", "PHASES"):
         table.add_column(title)
@@ -107,7 +107,7 @@ def _render_phases(status: FleetStatus) -> Table:
 def _render_node_phases(node: NodeStatus) -> str:
     if not node.phases:
         return "none yet"
-    start = node.phases.get("booted", min(node.phases.values()))
+    start = min(node.phases.values())
     return "  ".join(f"{phase} +{at - start:.2f} s" for phase, at in node.phases.items() if phase != "left")
 
 
