@@ -61,6 +61,11 @@ def check_reachable(connection: Connection) -> None:
             )
         return
     problem = _find_problem(host.strip("[]"), int(port), connection.security)
+    if problem and connection.access.mode == "private":
+        problem += (
+            " Its access.mode is private: nobody was let in. Connect from a machine that its network lets in, or let "
+            "yours in by `access: {mode: ssh, allowed_cidrs: [ADDRESS/32]}` in the fleet file."
+        )
     if problem:
         raise FleetError(f"the scheduler of fleet '{name}' cannot be reached at {address}: {problem}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from moto.autoscaling.models import FakeAutoScalingGroup
 from moto.ec2.models.subnets import Subnet
 from moto.server import main
 
@@ -19,7 +20,18 @@ def choose_free_address(self: Subnet, instance: Any) -> str:
     return address
 
 
+read_type = FakeAutoScalingGroup.instance_type.fget
+
+
+def choose_type(self: FakeAutoScalingGroup) -> str | None:
+    """The first of a group's own instance types, where it has any; moto looks at those of its launch template only."""
+    template = (self.mixed_instances_policy or {}).get("LaunchTemplate", {})
+    own: list[str] = [each["InstanceType"] for each in template.get("Overrides") or () if "InstanceType" in each]
+    return own[0] if own else read_type(self)
+
+
 if __name__ == "__main__":
+    FakeAutoScalingGroup.instance_type = property(choose_type)  # type: ignore[assignment]
     Subnet.get_available_subnet_ip = choose_free_address  # type: ignore[method-assign]
     host, port = sys.argv[1:]
     main(["-H", host, "-p", port])
