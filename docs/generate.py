@@ -254,6 +254,12 @@ def render_dependencies() -> str:
     return "\n".join(("| Dependency | Why |", "| --- | --- |", *rows))
 
 
+def render_aws_policy() -> str:
+    """What the credentials of whoever makes fleets in AWS must allow."""
+    text = (DOCS / "_data" / "aws-policy.json").read_text(encoding="utf-8")
+    return f"```json\n{text.strip()}\n```"
+
+
 def render_changelog() -> str:
     """The project's changelog, without its title."""
     path = ROOT / "CHANGELOG.md"
@@ -325,6 +331,7 @@ def _render_machine(machine: dict[str, Any]) -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
+    "aws_policy": render_aws_policy,
     "bad_file": render_bad_file,
     "benchmarks": render_benchmarks,
     "changelog": render_changelog,
