@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -154,7 +155,6 @@ def record_specs(*texts: str, images: dict[str, dict[str, Any]] = IMAGES) -> Pla
 def record(program: Callable[[], None], images: dict[str, dict[str, Any]] = IMAGES) -> Plan:
     """The plan of a program."""
     plan = Plan()
-    mocks.set_mocks(_Recorder(plan, images), project="daskfleet", stack="test")
     exported: dict[str, Any] = {}
 
     @pulumi.runtime.test
@@ -163,8 +163,22 @@ def record(program: Callable[[], None], images: dict[str, dict[str, Any]] = IMAG
             program()
         return pulumi.Output.all(**exported).apply(plan.outputs.update)
 
-    run()
+    with _own_event_loop():
+        mocks.set_mocks(_Recorder(plan, images), project="daskfleet", stack="test")
+        run()
     return plan
+
+
+@contextmanager
+def _own_event_loop() -> Iterator[None]:
+    """Pulumi takes the thread's event loop, and whoever ran one before may have left none."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 @contextmanager
