@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 from pulumi.automation import EngineEvent, LocalWorkspace, OutputMap, PulumiFn, Stack, UpdateSummary
+from pulumi.automation._stack import StackInitMode
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackNotFoundError
 
 from daskfleet.errors import FleetError
@@ -68,7 +69,7 @@ class FleetStack:
     def open(self) -> bool:
         """Find the stack; returns whether it is there."""
         try:
-            self._stack = _Stack.select(self.name, self._workspace)
+            self._stack = _Stack(self.name, self._workspace, StackInitMode.SELECT)
         except StackNotFoundError:
             return False
         except CommandError as error:
@@ -78,7 +79,7 @@ class FleetStack:
     def create(self) -> None:
         """Make the stack, which is not there."""
         try:
-            self._stack = _Stack.create(self.name, self._workspace)
+            self._stack = _Stack(self.name, self._workspace, StackInitMode.CREATE)
         except CommandError as error:
             raise self._explain("the stack cannot be made", EngineReport(), error) from None
         self.made = True
@@ -248,7 +249,10 @@ class _Workspace(LocalWorkspace):
 
 
 class _Stack(Stack):
-    """A stack that reads neither outputs nor history after each operation."""
+    """A stack that reads neither outputs nor history after each operation.
+
+    Made by its constructor: `select` and `create` of the class it comes from return that class's.
+    """
 
     def outputs(self) -> OutputMap:
         return {}
