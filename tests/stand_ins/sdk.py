@@ -15,13 +15,12 @@ import re
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pulumi
 from pulumi._types import input_type_types, output_type_types, resource_types
 
-SCHEMAS = Path(__file__).parent / "schemas"
+from stand_ins.core.schema import SCHEMAS
 
 
 def main() -> None:

@@ -172,7 +172,7 @@ INPUTS: dict[str, Inputs] = {
     },
     EGRESS: lambda world: {
         "securityGroupId": world.group.id,
-        "ipProtocol": "all",
+        "ipProtocol": "-1",
         "cidrIpv4": "0.0.0.0/0",
         "tags": TAGS,
     },

@@ -249,6 +249,9 @@ class Group(Resource[Call]):
         if removed := [key for key in changed if key in SETTINGS and new.get(key) is None]:
             raise Refused(f"the stand-in does not know how to take {', '.join(removed)} back from a group")
         if settings:
+            # What is launched is said each time: moto forgets it otherwise.
+            launched = {key: SETTINGS[key] for key in ("launchTemplate", "mixedInstancesPolicy")}
+            settings = {**to_api(launched, new), **settings}
             client.update_auto_scaling_group(**group, **settings)
         if "tags" in changed:
             before, after = self._tags(id_, old), self._tags(id_, new)

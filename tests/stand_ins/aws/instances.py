@@ -10,7 +10,7 @@ from typing import Any
 
 from stand_ins.aws import tags
 from stand_ins.aws.call import Call, error_code, refuse
-from stand_ins.aws.ec2 import find_instance, is_attached
+from stand_ins.aws.ec2 import filters, find_instance, is_attached
 from stand_ins.aws.launching import check_addresses, check_groups, check_launch
 from stand_ins.core.errors import Refused
 from stand_ins.core.resource import Properties, Resource, is_known
@@ -166,12 +166,12 @@ class Instance(Resource[Call]):
             names = fields("id=LaunchTemplateId name=LaunchTemplateName version")
             asked["LaunchTemplate"] = {"Version": "$Default", **to_api(names, template)}
         asked |= self._network(given)
-        if devices := self._devices(call, given):
-            asked["BlockDeviceMappings"] = devices
         subnets = [given["subnetId"]] if given.get("subnetId") else []
         check_launch(call, "RunInstances", asked, subnets)
         if subnets and given.get("privateIp"):
             check_addresses(call, "RunInstances", given["subnetId"], [given["privateIp"]])
+        if devices := self._devices(call, given):
+            asked["BlockDeviceMappings"] = devices
         specs = tags.spec("instance", given)
         if given.get("volumeTags"):
             volume = {"ResourceType": "volume", "Tags": tags.to_list(given["volumeTags"])}
@@ -215,6 +215,8 @@ class Instance(Resource[Call]):
 
     def settle(self, call: Call, id_: str, given: Properties) -> None:
         instance = self._wait(call, id_, "running", fatal=("shutting-down", "terminated", "stopping", "stopped"))
+        if given.get("disableApiTermination"):  # which moto does not hear in the launch
+            call.ec2.modify_instance_attribute(InstanceId=id_, DisableApiTermination={"Value": True})
         if given.get("sourceDestCheck") is False and not self._has_own_interfaces(given):
             call.ec2.modify_instance_attribute(InstanceId=id_, SourceDestCheck={"Value": False})
         if not given.get("volumeTags"):
@@ -270,7 +272,8 @@ class Instance(Resource[Call]):
         found |= from_api(fields("availabilityZone tenancy placementGroup=GroupName"), instance.get("Placement", {}))
         found["instanceState"] = instance["State"]["Name"]
         found["monitoring"] = instance.get("Monitoring", {}).get("State") in ("enabled", "pending")
-        profile = instance.get("IamInstanceProfile", {}).get("Arn", "")
+        # moto's description of an instance keeps the profile that it was launched with
+        profile = next(iter(self._find_profiles(call, id_)), instance).get("IamInstanceProfile", {}).get("Arn", "")
         found["iamInstanceProfile"] = profile.rpartition("/")[2]
         if known.get("iamInstanceProfile") == profile:
             found["iamInstanceProfile"] = profile
@@ -377,7 +380,10 @@ class Instance(Resource[Call]):
         if unknown := sorted(set(changed) - known):
             raise Refused(f"the stand-in does not know how to change {', '.join(unknown)} of an instance in place")
         tags.update_ec2(call, id_, old, new)
-        for name in sorted(RUNNING_ATTRIBUTES.keys() & set(changed)):
+        if (behavior := "instanceInitiatedShutdownBehavior") in changed:
+            # The other way of saying this would make moto take the security groups away.
+            call.ec2.modify_instance_attribute(InstanceId=id_, Attribute=behavior, Value=new.get(behavior) or "stop")
+        for name in sorted({*RUNNING_ATTRIBUTES} & {*changed} - {behavior}):
             call.ec2.modify_instance_attribute(InstanceId=id_, **{RUNNING_ATTRIBUTES[name]: {"Value": new.get(name)}})
         if "vpcSecurityGroupIds" in changed:
             groups = new.get("vpcSecurityGroupIds") or ()
@@ -407,6 +413,8 @@ class Instance(Resource[Call]):
             self._change_profile(call, id_, new.get("iamInstanceProfile"))
         if "rootBlockDevice" in changed:
             self._change_root(call, id_, old, new)
+        if not new.get("volumeTags") and {"rootBlockDevice", "ebsBlockDevices", "tagsAll"} & set(changed):
+            self._change_volume_tags(call, id_, old, new)
         if {"instanceType", "userData", "userDataBase64"} & set(changed):
             self._change_while_stopped(call, id_, new, changed)
 
@@ -419,9 +427,13 @@ class Instance(Resource[Call]):
             check_addresses(call, "AssignPrivateIpAddresses", old["subnetId"], more)
             call.ec2.assign_private_ip_addresses(NetworkInterfaceId=interface, PrivateIpAddresses=more)
 
-    def _change_profile(self, call: Call, id_: str, profile: str | None) -> None:
-        narrow = [{"Name": "instance-id", "Values": [id_]}]
+    def _find_profiles(self, call: Call, id_: str) -> list[dict[str, Any]]:
+        narrow = filters(instance_id=id_)
         found = call.ec2.describe_iam_instance_profile_associations(Filters=narrow)["IamInstanceProfileAssociations"]
+        return [item for item in found if item["State"] in ("associating", "associated")]
+
+    def _change_profile(self, call: Call, id_: str, profile: str | None) -> None:
+        found = self._find_profiles(call, id_)
         wanted = {"Arn" if profile and profile.startswith("arn:") else "Name": profile}
         if found and not profile:
             call.ec2.disassociate_iam_instance_profile(AssociationId=found[0]["AssociationId"])
@@ -443,8 +455,12 @@ class Instance(Resource[Call]):
         sizes = fields("iops throughput volumeSize=Size volumeType")
         if asked := to_api(sizes, {key: after[key] for key in differs}):
             call.ec2.modify_volume(VolumeId=volume, **asked)
-        everything = {**call.account.default_tags, **(after.get("tags") or {})}
-        tags.update_ec2(call, volume, before, {"tagsAll": everything})
+
+    def _change_volume_tags(self, call: Call, id_: str, old: Properties, new: Properties) -> None:
+        blocks = [old.get("rootBlockDevice") or {}, *(old.get("ebsBlockDevices") or ())]
+        before = {block.get("volumeId"): block.get("tagsAll") for block in blocks}
+        for volume, wanted in self._volume_tags(call, find_instance(call, id_) or {}, new):
+            tags.update_ec2(call, volume, {"tagsAll": before.get(volume)}, {"tagsAll": wanted})
 
     def _change_while_stopped(self, call: Call, id_: str, new: Properties, changed: Collection[str]) -> None:
         call.ec2.stop_instances(InstanceIds=[id_])
@@ -453,7 +469,8 @@ class Instance(Resource[Call]):
             call.ec2.modify_instance_attribute(InstanceId=id_, InstanceType={"Value": new["instanceType"]})
         if {"userData", "userDataBase64"} & set(changed):
             text = new.get("userDataBase64") or encode_once(new.get("userData") or "")
-            call.ec2.modify_instance_attribute(InstanceId=id_, UserData={"Value": base64.b64decode(text)})
+            # moto decodes what botocore encodes, and then once more
+            call.ec2.modify_instance_attribute(InstanceId=id_, UserData={"Value": text.encode()})
         call.ec2.start_instances(InstanceIds=[id_])
         self._wait(call, id_, "running")
 

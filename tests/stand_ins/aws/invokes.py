@@ -264,7 +264,9 @@ def get_instance_type(call: Call, given: Given) -> dict[str, Any]:
             ),
             network,
         ),
-        **from_api(fields("ebsOptimizedSupport encryptionSupport=EncryptionSupport nvmeSupport"), ebs),
+        **from_api(
+            fields("ebsOptimizedSupport ebsEncryptionSupport=EncryptionSupport ebsNvmeSupport=NvmeSupport"), ebs
+        ),
         **from_api(bandwidth, ebs.get("EbsOptimizedInfo", {})),
         **from_api(
             fields(inferenceAccelerators=many(devices.fields, "Accelerators")), info.get("InferenceAcceleratorInfo", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -45,7 +46,8 @@ class Aws(Provider[Call]):
         session = botocore.session.Session(profile=config.get("profile"))
         if "accessKey" in config:
             session.set_credentials(config["accessKey"], config.get("secretKey"), config.get("token"))
-        region = config.get("region") or session.get_config_variable("region")
+        # Of the two variables botocore knows the second only.
+        region = config.get("region") or os.environ.get("AWS_REGION") or session.get_config_variable("region")
         if not region:
             raise Refused(
                 "Invalid provider configuration: missing region information. Set `pulumi config set aws:region …`, the "
@@ -56,6 +58,7 @@ class Aws(Provider[Call]):
         endpoints = {name: url for entry in config.get("endpoints", ()) for name, url in entry.items() if url}
         clients = Clients(session, options, endpoints)
         session.register("request-created", self._refuse_when_cancelled)
+        session.register("before-parse", empty_failure)
         ignored = config.get("ignoreTags") or {}
         self.account = Account(
             clients,
@@ -132,6 +135,12 @@ class Aws(Provider[Call]):
         if isinstance(error, BotoCoreError):
             return f"{doing}: {error}"
         return None
+
+
+def empty_failure(response_dict: dict[str, Any], **_: Any) -> None:
+    """A failure without an answer is tried again. moto's, in HTML, botocore would not know for one."""
+    if response_dict["status_code"] >= 500 and response_dict["body"].lstrip()[:9].lower() == b"<!doctype":
+        response_dict["body"] = b""
 
 
 def main() -> None:

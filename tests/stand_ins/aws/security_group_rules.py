@@ -98,7 +98,7 @@ class SecurityGroupRule(Resource[Call]):
             ports = [(side["IpProtocol"], side.get("FromPort"), side.get("ToPort")) for side in (permission, rule)]
             for pair in permission.get("UserIdGroupPairs", ()) if ports[0] == ports[1] else ():
                 if pair.get("GroupId") == referenced:
-                    return pair.get("Description")
+                    return str(pair.get("Description", ""))
         return None
 
     def update(self, call: Call, id_: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
@@ -108,6 +108,7 @@ class SecurityGroupRule(Resource[Call]):
                 "referencedSecurityGroupId=ReferencedGroupId"
             )
             rule = {"FromPort": -1, "ToPort": -1, **to_api(shape, new)}
+            rule["IpProtocol"] = normalize_protocol(new["ipProtocol"])
             call.ec2.modify_security_group_rules(
                 GroupId=new["securityGroupId"],
                 SecurityGroupRules=[{"SecurityGroupRuleId": id_, "SecurityGroupRule": rule}],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Generic, NoReturn, TypeVar
@@ -121,8 +122,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[CallT]):
                 defaulted = {resource.autoname.prop: name} if name else {}
         defaulted |= {key: value for key, value in resource.defaults.items() if key not in given}
         news |= defaulted
-        self.complete(resource, news)
         if not problems:
+            self.complete(resource, news)
             problems = list(resource.check(plain(news)))
         news["__defaults"] = sorted(defaulted)
         return provider_pb2.CheckResponse(inputs=encode(news), failures=_failures(problems))
@@ -151,7 +152,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[CallT]):
         inputs = decode(request.properties)
         given = _given(inputs)
         if request.preview:
-            return provider_pb2.CreateResponse(properties=encode(_seal(resource, self._plan(schema, given), inputs)))
+            planned = {**self._plan(schema, given), **_spell(resource, given)}
+            return provider_pb2.CreateResponse(properties=encode(_seal(resource, planned, inputs)))
         with self._told(context, f"creating {resource.label}"):
             call = self._call(resource, given, "create", request.timeout)
             id_ = resource.create(call, given)
@@ -163,8 +165,6 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[CallT]):
                 _refuse_ignored(resource, schema, found, given)
             except Exception as error:
                 reason = self._reason(error, f"creating {resource.label} ({id_})")
-                if reason is None:
-                    raise
                 raise PartlyDone(id_, _seal(resource, {**given, "id": id_}, inputs), reason) from error
         return provider_pb2.CreateResponse(id=id_, properties=encode(_seal(resource, found, inputs)))
 
@@ -195,14 +195,14 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[CallT]):
         given = _given(inputs)
         changed = {change.name for change in find_changes(resource, schema, state, given, request.ignoreChanges)}
         if request.preview:
-            planned = {**state, **given, **dict.fromkeys(resource.replan(changed), UNKNOWN)}
+            planned = {**state, **_spell(resource, given), **dict.fromkeys(resource.replan(changed), UNKNOWN)}
             for name in schema.inputs.keys() - given.keys() - changed:
                 planned.setdefault(name, state.get(name))
             return provider_pb2.UpdateResponse(properties=encode(_seal(resource, planned, inputs)))
         with self._told(context, f"updating {resource.label} ({request.id})"):
             call = self._call(resource, given, "update", request.timeout)
             resource.update(call, request.id, state, given, changed)
-            found = self._read(call, resource, request.id, {**_remembered(resource, state), **given})
+            found = self._read(call, resource, request.id, resource.remember(state, given))
             if found is None:
                 raise Refused(f"reading {resource.label} ({request.id}): couldn't find resource")
             _refuse_ignored(resource, schema, found, given, request.ignoreChanges)
@@ -281,12 +281,15 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[CallT]):
         self.describe(call, resource, found, known)
         return {**found, "id": id_}
 
-    def _reason(self, error: Exception, doing: str) -> str | None:
+    def _reason(self, error: Exception, doing: str) -> str:
         if isinstance(error, Refused):
             return str(error)
         if isinstance(error, Cancelled):
             return f"{doing}: the operation was cancelled"
-        return self.explain(error, doing)
+        if reason := self.explain(error, doing):
+            return reason
+        traceback.print_exc()  # which the engine shows with its own log
+        return f"{doing}: {type(error).__name__}: {error}"
 
     @contextmanager
     def _told(self, context: grpc.ServicerContext, doing: str) -> Iterator[None]:
@@ -296,10 +299,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[CallT]):
         except PartlyDone as error:
             _abort(context, str(error), error)
         except Exception as error:
-            reason = self._reason(error, doing)
-            if reason is None:
-                raise
-            _abort(context, reason)
+            _abort(context, self._reason(error, doing))
 
 
 def _abort(context: grpc.ServicerContext, reason: str, partly: PartlyDone | None = None) -> NoReturn:
@@ -323,6 +323,11 @@ def _given(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in plain(inputs).items() if key != "__defaults" and value is not None}
 
 
+def _spell(resource: Resource[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs in the spelling of the outputs."""
+    return {key: resource.normalize(key, value) if isinstance(value, str) else value for key, value in given.items()}
+
+
 def _seal(resource: Resource[Any], outputs: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The outputs, secret where the type or what they were made from is."""
     hidden = {*resource.secrets, *(key for key, value in inputs.items() if holds_secret(value))}
@@ -335,10 +340,6 @@ def _seal(resource: Resource[Any], outputs: Mapping[str, Any], inputs: Mapping[s
 
 def _secret_outputs(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in properties.items() if holds_secret(value)}
-
-
-def _remembered(resource: Resource[Any], state: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: state[key] for key in resource.kept if key in state}
 
 
 def _keeps_given_name(resource: Resource[Any], state: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
@@ -357,7 +358,8 @@ def _refuse_ignored(
     ignored: Collection[str] = (),
 ) -> None:
     """What was asked for has to be there, or a test would say something about AWS that nobody looked at."""
-    if lost := [change.name for change in find_changes(resource, schema, found, given, ignored)]:
+    changes = find_changes(resource, schema, found, given, ignored)
+    if lost := [change.name for change in changes if change.name in given]:
         raise Refused(
             f"{resource.label}: what the cloud says of {', '.join(lost)} is not what was asked for; "
             "the stand-in, or the cloud behind it, does not know how to do this"

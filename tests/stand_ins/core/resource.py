@@ -85,6 +85,10 @@ class Resource(Generic[CallT]):
         """The outputs that an update of `changed` will change, beside those themselves."""
         return ()
 
+    def remember(self, state: Properties, given: Properties) -> dict[str, Any]:
+        """What a read after an update has to know."""
+        return {**{key: state[key] for key in self.kept if key in state}, **given}
+
     def must_replace(self, name: str, old: Properties, new: Properties) -> bool:
         """Whether the change of the property `name` needs another one; what `new` holds may be unknown."""
         return name in self.replaces

@@ -112,6 +112,9 @@ class Made(Resource[None]):
             raise Refused(f"{self.label}: cannot be imported, as it is nowhere but in the state of what made it")
         return found
 
+    def remember(self, state: Properties, given: Properties) -> dict[str, Any]:
+        return {**state, **given}
+
     def update(self, call: None, id_: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         """All that can change without another one is what the state says."""
 
