@@ -66,6 +66,8 @@ class Case:
     comparisons: list[Comparison]
     facts: dict[str, Any] = field(default_factory=dict)
     """What else was seen, such as bytes moved."""
+    counts: dict[str, dict[str, float]] = field(default_factory=dict)
+    """For a subject, what is exact or was looked at once, and is shown beside its time."""
 
     @property
     def medians(self) -> dict[str, float]:
@@ -74,10 +76,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Check:
-    """A count with a target, which is not a time."""
+    """A count, or a ratio of counts, with a target: what is not a time."""
 
     name: str
-    value: int
+    value: float
     target: Target
     detail: dict[str, Any] = field(default_factory=dict)
 
@@ -109,6 +111,7 @@ class Figure:
             for subject, seconds in case.medians.items():
                 facts = case.facts.get(subject, {})
                 used = "".join(f", {name} {statistics.median(values):.2f}" for name, values in facts.items())
+                used += "".join(f", {name} {value:g}" for name, value in case.counts.get(subject, {}).items())
                 lines.append(f"    {seconds:8.3f} s  {subject}{used}")
             for each in case.comparisons:
                 verdict = "" if each.target is None else f", {'met' if each.met else 'MISSED'}: {each.target}"

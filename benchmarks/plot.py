@@ -68,7 +68,7 @@ def _draw_case(axes: Any, case: dict[str, Any]) -> None:
         offsets = [row + 0.26 * ((number * 0.618034) % 1.0 - 0.5) for number in range(len(samples))]
         axes.scatter(samples, offsets, s=20, color=colour, alpha=0.45, linewidths=0, zorder=2)
         axes.plot([middle, middle], [row - 0.3, row + 0.3], color=colour, linewidth=2.5, zorder=3)
-        label = f"{middle:.3g} s"
+        label = ", ".join([f"{middle:.3g} s", *_describe_counts(case, subject)])
         comparison = comparisons.get(subject)
         if comparison is not None:
             label += f"\n{_describe_ratio(comparison)}"
@@ -88,6 +88,12 @@ def _draw_case(axes: Any, case: dict[str, Any]) -> None:
     axes.grid(axis="x", color=FAINT, zorder=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
+
+
+def _describe_counts(case: dict[str, Any], subject: str) -> list[str]:
+    """The first: there is no room for more."""
+    counts = list(case.get("counts", {}).get(subject, {}).items())
+    return [f"{value:,g} {name}" for name, value in counts[:1]]
 
 
 def _describe_ratio(comparison: dict[str, Any]) -> str:

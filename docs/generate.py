@@ -280,7 +280,7 @@ def render_benchmarks() -> str:
 
 
 def _find_results() -> list[Path]:
-    order = ("startup", "up", "tasks", "shuffle")
+    order = ("startup", "up", "tasks", "shuffle", "boot", "aws", "aws-plan", "aws-connect")
     paths = RESULTS.glob("*.json") if RESULTS.is_dir() else ()
     return sorted(paths, key=lambda path: (order.index(path.stem) if path.stem in order else len(order), path.stem))
 
@@ -290,8 +290,14 @@ def _render_result(result: dict[str, Any]) -> Iterator[str]:
     if (DOCS / "figures" / f"{result['_stem']}.svg").is_file():
         yield f"![{result['title']}: each sample and the medians](figures/{result['_stem']}.svg)"
     for case in result["cases"]:
-        rows = [f"| {_code(name)} | {seconds:.3g} s |" for name, seconds in case["medians"].items()]
-        yield "\n".join((f"| {case['name']} | median |", "| --- | ---: |", *rows))
+        counts = case.get("counts", {})
+        kinds = list(dict.fromkeys(kind for each in counts.values() for kind in each))
+        rows = [
+            " | ".join((f"| {_code(name)}", f"{seconds:.3g} s", *_render_counts(counts.get(name, {}), kinds))) + " |"
+            for name, seconds in case["medians"].items()
+        ]
+        head = " | ".join((f"| {case['name']}", "median", *kinds)) + " |"
+        yield "\n".join((head, f"| --- |{' ---: |' * (1 + len(kinds))}", *rows))
         rows = [
             f"| {_code(each['subject'])} against {_code(each['peer'])} | {each['of']} | {each['ratio']:.2f} | "
             f"{each['quartiles'][0]:.2f} to {each['quartiles'][1]:.2f} | {_render_verdict(each)} |"
@@ -300,13 +306,17 @@ def _render_result(result: dict[str, Any]) -> Iterator[str]:
         if rows:
             head = "| Ratio of medians | of | ratio | quartiles of the rounds | target |"
             yield "\n".join((head, "| --- | --- | ---: | ---: | --- |", *rows))
-    rows = [f"| {each['name']} | {each['value']} | {_render_verdict(each)} |" for each in result["checks"]]
+    rows = [f"| {each['name']} | {each['value']:,g} | {_render_verdict(each)} |" for each in result["checks"]]
     if rows:
         yield "\n".join(("| Count | | target |", "| --- | ---: | --- |", *rows))
     settings = {name: value for name, value in result["settings"].items() if isinstance(value, str | int | float)}
     if settings:
         yield "\n".join(f"- {name.replace('_', ' ')}: {value}" for name, value in settings.items())
     yield f"<small>{_render_machine(result['machine'])}</small>"
+
+
+def _render_counts(counts: dict[str, float], kinds: list[str]) -> list[str]:
+    return [f"{counts[kind]:,g}" if kind in counts else "" for kind in kinds]
 
 
 def _code(name: str) -> str:
