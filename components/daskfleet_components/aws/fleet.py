@@ -12,7 +12,7 @@ from daskfleet_components.aws.addresses import is_public
 from daskfleet_components.aws.firewall import SCHEDULER_PORT, AwsFirewall
 from daskfleet_components.aws.identity import AwsIdentity
 from daskfleet_components.aws.image import AwsImage, ImageArgs
-from daskfleet_components.aws.instance_types import InstanceKind, describe_kind
+from daskfleet_components.aws.instance_types import InstanceKind, TypeFacts, describe_kind
 from daskfleet_components.aws.logs import AwsLogs
 from daskfleet_components.aws.network import AwsNetwork, NetworkArgs
 from daskfleet_components.aws.scheduler import DEFAULT_VOLUME_GIB as SCHEDULER_VOLUME_GIB
@@ -158,9 +158,10 @@ class AwsFleet(pulumi.ComponentResource):
         invoke = pulumi.InvokeOptions(parent=self)
         child = pulumi.ResourceOptions(parent=self)
         # What can be refused comes before what is made.
-        kinds = {group["name"]: describe_kind(group["instance_types"], invoke) for group in args["groups"]}
+        known: dict[str, TypeFacts] = {}
+        kinds = {group["name"]: describe_kind(group["instance_types"], invoke, known) for group in args["groups"]}
         # A scheduler has no use for GPUs, also where its machine has some.
-        scheduler_kind = replace(describe_kind([args["scheduler_instance_type"]], invoke), gpus=0)
+        scheduler_kind = replace(describe_kind([args["scheduler_instance_type"]], invoke, known), gpus=0)
         images = self._choose_images([scheduler_kind, *kinds.values()])
         network_args: NetworkArgs = {
             "fleet": fleet,

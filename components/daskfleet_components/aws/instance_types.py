@@ -28,13 +28,19 @@ class TypeFacts:
     gpus: int
 
 
-def describe_kind(instance_types: list[str], opts: pulumi.InvokeOptions) -> InstanceKind:
+def describe_kind(instance_types: list[str], opts: pulumi.InvokeOptions, known: dict[str, TypeFacts]) -> InstanceKind:
     """What machines of any of these types have in common.
+
+    Args:
+        known: what has been asked already, so that each type is asked for once; it is added to.
 
     Raises:
         pulumi.RunError: AWS knows no such type, or they do not fit one another.
     """
-    return combine([_ask(each, opts) for each in instance_types])
+    for each in instance_types:
+        if each not in known:
+            known[each] = _ask(each, opts)
+    return combine([known[each] for each in instance_types])
 
 
 def combine(facts: list[TypeFacts]) -> InstanceKind:
