@@ -140,7 +140,9 @@ class PluginClient:
         assert sorted(answer.replaces) == sorted(path for path, kind in paths.items() if kind.endswith("_REPLACE"))
         return Difference(answer.changes == provider_pb2.DiffResponse.DIFF_SOME, paths, answer.deleteBeforeReplace)
 
-    def update(self, made: Made, inputs: Mapping[str, Any], *, preview: bool = False) -> Made:
+    def update(
+        self, made: Made, inputs: Mapping[str, Any], ignore: Collection[str] = (), *, preview: bool = False
+    ) -> Made:
         checked = self.check(made.kind, inputs, made.inputs)
         answer = self.ask(
             "Update",
@@ -149,6 +151,7 @@ class PluginClient:
             olds=encode(made.state),
             old_inputs=encode(made.inputs),
             news=encode(checked),
+            ignoreChanges=ignore,
             preview=preview,
         )
         return Made(made.kind, made.id, checked, decode(answer.properties))

@@ -72,6 +72,16 @@ def test_settings_may_come_as_json_as_the_sdk_sends_them(fresh: PluginClient):
     assert fresh.create(VPC, {"cidrBlock": "10.0.0.0/16"})["tagsAll"] == {"a": "b"}
 
 
+def test_endpoints_of_services_may_be_given(cloud: Cloud):
+    environment = render_environment(cloud)
+    url = environment.pop("AWS_ENDPOINT_URL")
+    with PluginClient("aws", environment) as plugin:
+        plugin.configure(region=REGION, endpoints=[{"ec2": url, "sts": url}])
+        plugin.create(VPC, {"cidrBlock": "10.0.0.0/16"})
+        with pytest.raises(Refusal, match="does not know the services s3"):
+            plugin.configure(region=REGION, endpoints=[{"s3": url}])
+
+
 def test_ignored_tags_are_nobodys(fresh: PluginClient, cloud: Cloud):
     fresh.configure(region=REGION, ignoreTags={"keys": ["owner"]})
     made = fresh.create(VPC, {"cidrBlock": "10.0.0.0/16", "tags": {"a": "b"}})

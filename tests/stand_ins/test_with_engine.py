@@ -44,7 +44,7 @@ def build_fleet(settings: Settings) -> None:
     options = pulumi.ResourceOptions(provider=provider)
     looks = pulumi.InvokeOptions(provider=provider)
     zones = aws.get_availability_zones_output(state="available", opts=looks)
-    x86_64 = [{"name": "architecture", "values": ["x86_64"]}]
+    x86_64 = [aws.ec2.GetAmiFilterArgs(name="architecture", values=["x86_64"])]
     image = aws.ec2.get_ami_output(owners=["amazon"], most_recent=True, filters=x86_64, opts=looks)
 
     network = aws.ec2.Vpc("net", cidr_block="10.77.0.0/16", enable_dns_hostnames=True, opts=options, **settings.wrong)

@@ -66,6 +66,18 @@ def parse_duration(text: str) -> float:
     return sum(float(number) * UNITS[unit] for number, unit in parts)
 
 
+LAUNCHED = ("LaunchTemplate", "MixedInstancesPolicy")
+
+
+def drop_names(described: Any) -> Any:
+    """What AWS said of a template, as it wants to hear it: it says the id and the name, and takes one of them."""
+    if isinstance(described, list):
+        return [drop_names(item) for item in described]
+    if not isinstance(described, dict):
+        return described
+    return {key: drop_names(value) for key, value in described.items() if key != "LaunchTemplateName"}
+
+
 class Group(Resource[Call]):
     token = "aws:autoscaling/group:Group"
     label = "Auto Scaling Group"
@@ -94,7 +106,7 @@ class Group(Resource[Call]):
         "initialLifecycleHooks loadBalancers suspendedProcesses tags targetGroupArns vpcZoneIdentifiers"
     )
     lenient = words(
-        "defaultResult id instancesDistribution launchTemplateId launchTemplateName onDemandAllocationStrategy "
+        "defaultResult id name instancesDistribution launchTemplateId launchTemplateName onDemandAllocationStrategy "
         "onDemandBaseCapacity onDemandPercentageAboveBaseCapacity overrides spotAllocationStrategy spotInstancePools "
         "version"
     )
@@ -215,6 +227,9 @@ class Group(Resource[Call]):
         for name in ("healthCheckGracePeriod", "defaultCooldown"):
             if known.get(name) == 0 and found.get(name) == 300:
                 found[name] = 0  # which moto takes for missing
+        asked = (known.get("launchTemplate") or {}).get("version", "")
+        if asked.startswith("$") and "launchTemplate" in found:
+            found["launchTemplate"]["version"] = asked  # moto says which one that is now
         if not known.get("terminationPolicies") and found.get("terminationPolicies") == ["Default"]:
             del found["terminationPolicies"]
         found |= {
@@ -249,9 +264,10 @@ class Group(Resource[Call]):
         if removed := [key for key in changed if key in SETTINGS and new.get(key) is None]:
             raise Refused(f"the stand-in does not know how to take {', '.join(removed)} back from a group")
         if settings:
-            # What is launched is said each time: moto forgets it otherwise.
-            launched = {key: SETTINGS[key] for key in ("launchTemplate", "mixedInstancesPolicy")}
-            settings = {**to_api(launched, new), **settings}
+            # What is launched is said each time, as it is now: moto forgets it otherwise.
+            if not {"launchTemplate", "mixedInstancesPolicy"} & {*changed}:
+                group_now = self._find(call, id_) or {}
+                settings |= {key: drop_names(group_now[key]) for key in LAUNCHED if group_now.get(key)}
             client.update_auto_scaling_group(**group, **settings)
         if "tags" in changed:
             before, after = self._tags(id_, old), self._tags(id_, new)

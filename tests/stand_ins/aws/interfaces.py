@@ -8,7 +8,7 @@ from typing import Any
 from stand_ins.aws import tags
 from stand_ins.aws.call import Call, refuse
 from stand_ins.aws.ec2 import is_attached
-from stand_ins.aws.launching import check_addresses, check_groups
+from stand_ins.aws.launching import check_addresses, check_groups, choose_address
 from stand_ins.core.errors import Refused
 from stand_ins.core.resource import Properties, Resource, is_known
 from stand_ins.core.shapes import fields, from_api, many, to_api
@@ -42,6 +42,8 @@ class NetworkInterface(Resource[Call]):
             asked["SecondaryPrivateIpAddressCount"] = count
         wanted = given.get("privateIps") or [address for address in (given.get("privateIp"),) if address]
         check_addresses(call, "CreateNetworkInterface", given["subnetId"], wanted)
+        if not wanted:
+            asked["PrivateIpAddress"] = choose_address(call, "CreateNetworkInterface", given["subnetId"])
         groups = given.get("securityGroups") or ()
         check_groups(call, "CreateNetworkInterface", groups, [given["subnetId"]])
         answer = call.ec2.create_network_interface(**asked, **tags.spec("network-interface", given))

@@ -2,52 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from typing import Any
 
 from stand_ins.aws import tags
-from stand_ins.aws.call import Call, is_gone
+from stand_ins.aws.call import Call
+from stand_ins.aws.images import get_ami, get_ami_ids
+from stand_ins.aws.instance_types import get_instance_type, get_instance_type_offerings
+from stand_ins.aws.lookups import Given, describe, narrow, only
 from stand_ins.aws.vpcs import Subnet, Vpc
 from stand_ins.core.errors import Refused
-from stand_ins.core.shapes import fields, from_api, many, one, words
-
-Given = Mapping[str, Any]
-
-
-def narrow(given: Given, **named: str) -> list[dict[str, Any]]:
-    """EC2's filters for the arguments in `named`, `filters` and `tags`."""
-    filters = [
-        {"Name": filter_, "Values": [str(given[name]).lower() if isinstance(given[name], bool) else given[name]]}
-        for name, filter_ in named.items()
-        if given.get(name) is not None
-    ]
-    filters += [{"Name": item["name"], "Values": item["values"]} for item in given.get("filters") or ()]
-    filters += [{"Name": f"tag:{key}", "Values": [value]} for key, value in (given.get("tags") or {}).items()]
-    return filters
-
-
-def describe(operation: Any, key: str, filters: list[dict[str, Any]], **more: Any) -> list[dict[str, Any]]:
-    """All that match; nothing where what an id names does not exist."""
-    parameters = {**more, **({"Filters": filters} if filters else {})}
-    try:
-        if operation.__self__.can_paginate(operation.__name__):
-            pages = operation.__self__.get_paginator(operation.__name__).paginate(**parameters)
-            return [item for page in pages for item in page[key]]
-        return list(operation(**parameters)[key])
-    except Exception as error:
-        if is_gone(error):
-            return []
-        raise
-
-
-def only(label: str, found: list[dict[str, Any]]) -> dict[str, Any]:
-    """The one that matches."""
-    if not found:
-        raise Refused(f"no matching {label} found")
-    if len(found) > 1:
-        raise Refused(f"multiple {label}s matched; use additional constraints to reduce matches to a single {label}")
-    return found[0]
+from stand_ins.core.shapes import fields, from_api
 
 
 def get_availability_zones(call: Call, given: Given) -> dict[str, Any]:
@@ -133,79 +97,6 @@ def get_subnets(call: Call, given: Given) -> dict[str, Any]:
     }
 
 
-def find_images(call: Call, given: Given) -> list[dict[str, Any]]:
-    more = {"Owners": given["owners"]} if given.get("owners") else {}
-    if given.get("executableUsers"):
-        more["ExecutableUsers"] = given["executableUsers"]
-    if given.get("includeDeprecated"):
-        more["IncludeDeprecated"] = True
-    images = describe(call.ec2.describe_images, "Images", narrow({**given, "tags": {}}), **more)
-    if given.get("nameRegex"):
-        images = [image for image in images if re.search(given["nameRegex"], image.get("Name", ""))]
-    return images
-
-
-def get_ami(call: Call, given: Given) -> dict[str, Any]:
-    images = find_images(call, given)
-    if not images:
-        raise Refused("Your query returned no results. Please change your search criteria and try again.")
-    if len(images) > 1 and not given.get("mostRecent"):
-        raise Refused(
-            "Your query returned more than one result. Please try a more specific search criteria, or set "
-            "`most_recent` attribute to true."
-        )
-    image = max(images, key=lambda item: item.get("CreationDate", ""))
-    shape = fields(
-        "architecture bootMode creationDate deprecationTime description enaSupport hypervisor imageId imageLocation "
-        "imageOwnerAlias imageType imdsSupport kernelId lastLaunchedTime name ownerId platform platformDetails public "
-        "ramdiskId rootDeviceName rootDeviceType sriovNetSupport state tpmSupport usageOperation virtualizationType"
-    )
-    texts = dict.fromkeys(
-        words(
-            "architecture bootMode creationDate deprecationTime description hypervisor imageLocation imageOwnerAlias "
-            "imageType imdsSupport kernelId lastLaunchedTime name ownerId platform platformDetails ramdiskId "
-            "rootDeviceName "
-            "rootDeviceType sriovNetSupport state tpmSupport usageOperation virtualizationType"
-        ),
-        "",
-    )
-    devices = fields(
-        "deviceName noDevice virtualName", ebs=one(fields("deleteOnTermination encrypted iops snapshotId"))
-    )
-    mappings = []
-    for device in image.get("BlockDeviceMappings", ()):
-        ebs = {**device.get("Ebs", {})}
-        spelled = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in ebs.items()}
-        shape_ebs = fields("deleteOnTermination encrypted iops snapshotId throughput volumeSize volumeType")
-        entry = {"deviceName": "", "noDevice": "", "virtualName": "", **from_api(fields("deviceName"), device)}
-        mappings.append({**entry, "ebs": from_api(shape_ebs, spelled)})
-    del devices
-    found = {**texts, "enaSupport": False, "public": False, **from_api(shape, image)}
-    root = next((item for item in mappings if item["deviceName"] == found["rootDeviceName"]), {})
-    kept = ("executableUsers", "filters", "includeDeprecated", "mostRecent", "nameRegex", "owners")
-    return {
-        **found,
-        **{name: given[name] for name in kept if name in given},
-        "id": image["ImageId"],
-        "arn": f"arn:{call.account.partition_of(call.region)}:ec2:{call.region}::image/{image['ImageId']}",
-        "blockDeviceMappings": mappings,
-        "productCodes": [],
-        "region": call.region,
-        "rootSnapshotId": root.get("ebs", {}).get("snapshotId", ""),
-        "stateReason": {},
-        "tags": tags.of(image),
-    }
-
-
-def get_ami_ids(call: Call, given: Given) -> dict[str, Any]:
-    images = sorted(
-        find_images(call, given),
-        key=lambda image: image.get("CreationDate", ""),
-        reverse=not given.get("sortAscending"),
-    )
-    return {**given, "id": call.region, "ids": [image["ImageId"] for image in images], "region": call.region}
-
-
 def get_parameter(call: Call, given: Given) -> dict[str, Any]:
     decrypt = given.get("withDecryption", True)
     answer = call.client("ssm").get_parameter(Name=given["name"], WithDecryption=decrypt)["Parameter"]
@@ -216,80 +107,6 @@ def get_parameter(call: Call, given: Given) -> dict[str, Any]:
         "id": given["name"],
         "region": call.region,
         "withDecryption": decrypt,
-    }
-
-
-def get_instance_type(call: Call, given: Given) -> dict[str, Any]:
-    found = describe(call.ec2.describe_instance_types, "InstanceTypes", [], InstanceTypes=[given["instanceType"]])
-    info = only("EC2 Instance Type", found)
-    shape = fields(
-        "instanceType currentGeneration freeTierEligible bareMetal hypervisor hibernationSupported "
-        "burstablePerformanceSupported dedicatedHostsSupported autoRecoverySupported instanceStorageSupported"
-        "=InstanceStorageSupported supportedRootDeviceTypes supportedVirtualizationTypes supportedUsagesClasses"
-        "=SupportedUsageClasses"
-    )
-    processor, cpus, network = info.get("ProcessorInfo", {}), info.get("VCpuInfo", {}), info.get("NetworkInfo", {})
-    ebs, storage = info.get("EbsInfo", {}), info.get("InstanceStorageInfo", {})
-    bandwidth = fields(
-        "ebsPerformanceBaselineBandwidth=BaselineBandwidthInMbps ebsPerformanceBaselineIops=BaselineIops "
-        "ebsPerformanceBaselineThroughput=BaselineThroughputInMBps "
-        "ebsPerformanceMaximumBandwidth=MaximumBandwidthInMbps "
-        "ebsPerformanceMaximumIops=MaximumIops ebsPerformanceMaximumThroughput=MaximumThroughputInMBps"
-    )
-    devices = many(fields("count manufacturer name"))
-    memory = info.get("GpuInfo", {}).get("TotalGpuMemoryInMiB")
-    gpus = [
-        {
-            **from_api(fields("count manufacturer name"), gpu),
-            "memorySize": gpu.get("MemoryInfo", {}).get("SizeInMiB", 0),
-        }
-        for gpu in info.get("GpuInfo", {}).get("Gpus", ())
-    ]
-    disks = [from_api(fields("count size=SizeInGB type"), disk) for disk in storage.get("Disks", ())]
-    return {
-        **from_api(shape, info),
-        **from_api(fields("supportedArchitectures sustainedClockSpeed=SustainedClockSpeedInGhz"), processor),
-        **from_api(
-            fields(
-                "defaultVcpus=DefaultVCpus defaultCores defaultThreadsPerCore validCores "
-                "validThreadsPerCores=ValidThreadsPerCore"
-            ),
-            cpus,
-        ),
-        **from_api(
-            fields(
-                "networkPerformance maximumNetworkInterfaces maximumNetworkCards maximumIpv4AddressesPerInterface="
-                "Ipv4AddressesPerInterface maximumIpv6AddressesPerInterface=Ipv6AddressesPerInterface ipv6Supported "
-                "efaSupported enaSupport"
-            ),
-            network,
-        ),
-        **from_api(
-            fields("ebsOptimizedSupport ebsEncryptionSupport=EncryptionSupport ebsNvmeSupport=NvmeSupport"), ebs
-        ),
-        **from_api(bandwidth, ebs.get("EbsOptimizedInfo", {})),
-        **from_api(
-            fields(inferenceAccelerators=many(devices.fields, "Accelerators")), info.get("InferenceAcceleratorInfo", {})
-        ),
-        "memorySize": info.get("MemoryInfo", {}).get("SizeInMiB", 0),
-        **({"gpuses": gpus, "totalGpuMemory": memory} if gpus else {"gpuses": []}),
-        **({"instanceDisks": disks, "totalInstanceStorage": storage.get("TotalSizeInGB", 0)} if disks else {}),
-        "supportedPlacementStrategies": info.get("PlacementGroupInfo", {}).get("SupportedStrategies", []),
-        "id": given["instanceType"],
-        "region": call.region,
-    }
-
-
-def get_instance_type_offerings(call: Call, given: Given) -> dict[str, Any]:
-    where = {"LocationType": given["locationType"]} if given.get("locationType") else {}
-    offered = describe(call.ec2.describe_instance_type_offerings, "InstanceTypeOfferings", narrow(given), **where)
-    return {
-        **{key: given[key] for key in ("filters", "locationType") if key in given},
-        "id": call.region,
-        "region": call.region,
-        "instanceTypes": [item["InstanceType"] for item in offered],
-        "locations": [item["Location"] for item in offered],
-        "locationTypes": [item["LocationType"] for item in offered],
     }
 
 

@@ -11,6 +11,8 @@ from stand_ins.aws.call import Call, error_code, refuse
 from stand_ins.aws.ec2 import filters
 
 USER_DATA_BYTES = 16 * 1024
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 RESERVED_FIRST = 4
 """AWS keeps the first four addresses of each subnet, and the last one."""
 
@@ -98,17 +100,35 @@ def check_addresses(call: Call, operation: str, subnet: str, addresses: Collecti
     """Private addresses that a new interface may have."""
     if not addresses:
         return
+    network, taken = _find_addresses(call, operation, subnet)
+    for address in addresses:
+        if ipaddress.ip_address(address) not in network:
+            raise refuse("InvalidParameterValue", operation, "Address does not fall within the subnet's address range")
+        if _is_reserved(network, ipaddress.ip_address(address)):
+            raise refuse("InvalidParameterValue", operation, "Address is in subnet's reserved address range")
+        if address in taken:
+            raise refuse("InvalidIPAddress.InUse", operation, "Address is in use.")
+
+
+def choose_address(call: Call, operation: str, subnet: str) -> str:
+    """A free one: moto would choose any, a reserved one or another's too."""
+    network, taken = _find_addresses(call, operation, subnet)
+    for address in network:
+        if not _is_reserved(network, address) and str(address) not in taken:
+            return str(address)
+    message = f"Insufficient free addresses in subnet '{subnet}'."
+    raise refuse("InsufficientFreeAddressesInSubnet", operation, message)
+
+
+def _find_addresses(call: Call, operation: str, subnet: str) -> tuple[Network, set[str]]:
+    """Those of a subnet, and those that are taken."""
     network = ipaddress.ip_network(find_subnet(call, operation, subnet)["CidrBlock"])
-    taken = {
+    return network, {
         item["PrivateIpAddress"]
         for interface in call.ec2.describe_network_interfaces(Filters=filters(subnet_id=subnet))["NetworkInterfaces"]
         for item in interface.get("PrivateIpAddresses", ())
     }
-    for address in addresses:
-        parsed = ipaddress.ip_address(address)
-        if parsed not in network:
-            raise refuse("InvalidParameterValue", operation, "Address does not fall within the subnet's address range")
-        if int(parsed) - int(network.network_address) < RESERVED_FIRST or parsed == network.broadcast_address:
-            raise refuse("InvalidParameterValue", operation, "Address is in subnet's reserved address range")
-        if address in taken:
-            raise refuse("InvalidIPAddress.InUse", operation, "Address is in use.")
+
+
+def _is_reserved(network: Network, address: Address) -> bool:
+    return int(address) - int(network.network_address) < RESERVED_FIRST or address == network.broadcast_address

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from stand_ins.aws.call import Account, Call, Clients, IgnoredTags
@@ -20,6 +20,13 @@ USUAL_SECONDS = 60.0
 """For what a resource type says no time for, and the engine neither: shorter than the real provider's, as tests are."""
 ATTEMPTS = 6
 """Of a request that AWS throttles or fails to answer; the real provider makes 25, over many minutes."""
+
+
+SERVICES = {
+    **{name: name for name in ("autoscaling", "ec2", "iam", "logs", "secretsmanager", "ssm", "sts")},
+    "cloudwatchlogs": "logs",
+}
+"""Those that are asked, by the provider's names of them."""
 
 
 class Aws(Provider[Call]):
@@ -55,7 +62,7 @@ class Aws(Provider[Call]):
             )
         retries = {"mode": "standard", "total_max_attempts": config.get("maxRetries", ATTEMPTS - 1) + 1}
         options = {"config": botocore.config.Config(retries=retries, user_agent_extra="stand-in")}
-        endpoints = {name: url for entry in config.get("endpoints", ()) for name, url in entry.items() if url}
+        endpoints = find_endpoints(config.get("endpoints") or ())
         clients = Clients(session, options, endpoints)
         session.register("request-created", self._refuse_when_cancelled)
         session.register("before-parse", empty_failure)
@@ -135,6 +142,14 @@ class Aws(Provider[Call]):
         if isinstance(error, BotoCoreError):
             return f"{doing}: {error}"
         return None
+
+
+def find_endpoints(entries: Collection[Mapping[str, str | None]]) -> dict[str, str]:
+    """Where services are, by botocore's names of them."""
+    given = {name: url for entry in entries for name, url in entry.items() if url}
+    if unknown := sorted(given.keys() - SERVICES.keys()):
+        raise Refused(f"the stand-in for aws does not know the services {', '.join(unknown)} of `endpoints`")
+    return {SERVICES[name]: url for name, url in given.items()}
 
 
 def empty_failure(response_dict: dict[str, Any], **_: Any) -> None:
