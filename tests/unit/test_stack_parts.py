@@ -173,6 +173,10 @@ def test_what_is_not_in_the_state_is_a_stray_but_for_what_a_group_of_the_state_m
     assert [each.id for each in find_strays(found, {"resources": [group, vpc, key]})] == ["vpc-2", "i-2"]
     assert [each.id for each in find_strays(found, {"resources": [vpc]})] == ["vpc-2", "key-1", "asg-1", "i-1", "i-2"]
     assert len(find_strays(found, {})) == 6
+    volume = Leftover("volume", "vol-1", holder="i-2")
+    scheduler = {"type": "aws:ec2/instance:Instance", "id": "i-2", "outputs": {}}
+    assert find_strays([volume], {"resources": [scheduler]}) == []
+    assert find_strays([volume], {}) == [volume]
 
 
 def machine(number: int, launched: float = 0.0) -> Machine:

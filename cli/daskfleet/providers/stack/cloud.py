@@ -77,6 +77,8 @@ class Leftover:
     group: str = ""
     """The worker group that it is of, if of one."""
     details: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    holder: str = ""
+    """The machine that it is attached to, if to one."""
 
     def __str__(self) -> str:
         if self.name and self.name in self.id:  # An identifier that holds the name, and much besides.
@@ -173,6 +175,10 @@ class Cloud(ABC):
     @abstractmethod
     def find_leftovers(self, fleet: str) -> list[Leftover]:
         """Everything in the region that carries the fleet's tag, in the order in which it can be removed."""
+
+    @abstractmethod
+    def find_parts(self, fleet: str) -> list[Leftover]:
+        """What is part of the fleet's things and carries no tag: each by the identifier that it has in a stack."""
 
     @abstractmethod
     def remove_leftovers(self, fleet: str, leftovers: Sequence[Leftover]) -> None:

@@ -14,14 +14,15 @@ MADE_BY_GROUPS = ("instance", "volume", "network interface")
 
 
 def remove_strays(fleet: str, cloud: Cloud, stack: FleetStack, progress: Progress) -> bool:
-    """Remove what carries the fleet's tag and is not in its stack's state; returns whether there was anything.
+    """Remove what is the fleet's and not in its stack's state; returns whether there was anything.
 
     The state is brought up to date first: that waits for an update that goes on, and forgets the calls of which a
     killed one did not learn the end. Machines of groups that the state knows stay: they are the groups' own.
     """
     progress.step("an update was stopped half-way; looking at what it made")
     stack.refresh()
-    strays = find_strays(cloud.find_leftovers(fleet), stack.read_state())
+    # Parts first: rules of groups that name each other.
+    strays = find_strays([*cloud.find_parts(fleet), *cloud.find_leftovers(fleet)], stack.read_state())
     if strays:
         shown = ", ".join(str(each) for each in strays[:6])
         progress.step(f"removing what it had no time to write down: {shown}{' …' if len(strays) > 6 else ''}")
@@ -34,10 +35,12 @@ def find_strays(found: Iterable[Leftover], state: Mapping[str, Any]) -> list[Lef
     known = set(_list_names(state))
     has_group = any("autoscaling/group:Group" in str(each.get("type")) for each in state.get("resources") or ())
     return [
-        each
-        for each in found
-        if each.id not in known and not (has_group and each.group and each.kind in MADE_BY_GROUPS)
+        each for each in found if known.isdisjoint((each.id, each.holder)) and not (has_group and _is_of_group(each))
     ]
+
+
+def _is_of_group(leftover: Leftover) -> bool:
+    return bool(leftover.group) and leftover.kind in MADE_BY_GROUPS
 
 
 def _list_names(state: Mapping[str, Any]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from daskfleet.errors import FleetError
-from daskfleet.providers.stack.aws import checks, connections, leftovers, logs, machines, openings
+from daskfleet.providers.stack.aws import checks, connections, leftovers, logs, machines, openings, parts
 from daskfleet.providers.stack.aws.clients import Clients
 from daskfleet.providers.stack.cloud import (
     Check,
@@ -89,6 +89,9 @@ class AwsCloud(Cloud):
 
     def find_leftovers(self, fleet: str) -> list[Leftover]:
         return leftovers.find_leftovers(self._clients, fleet)
+
+    def find_parts(self, fleet: str) -> list[Leftover]:
+        return parts.find_parts(self._clients, fleet)
 
     def remove_leftovers(self, fleet: str, left: Sequence[Leftover]) -> None:
         from daskfleet.providers.stack.aws.removal import remove_leftovers

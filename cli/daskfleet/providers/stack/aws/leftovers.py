@@ -30,6 +30,8 @@ class Listing:
     gone: tuple[str, ...] = ()
     """States in which a thing is only remembered."""
     filter: str = "Filters"
+    tags: str = "Tags"
+    """Key of its tags in each."""
 
 
 EC2 = (
@@ -38,7 +40,9 @@ EC2 = (
     Listing("NAT gateway", "describe_nat_gateways", "NatGateways", "NatGatewayId", ("deleted", "failed"), "Filter"),
     Listing("VPC end point", "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId", ("deleted",)),
     Listing("elastic address", "describe_addresses", "Addresses", "AllocationId"),
-    Listing("network interface", "describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId"),
+    Listing(
+        "network interface", "describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId", tags="TagSet"
+    ),
     Listing("volume", "describe_volumes", "Volumes", "VolumeId", ("deleted",)),
     Listing("security group", "describe_security_groups", "SecurityGroups", "GroupId"),
     Listing("route table", "describe_route_tables", "RouteTables", "RouteTableId"),
@@ -91,11 +95,16 @@ def read_items(listing: Listing, items: Iterable[dict[str, Any]], fleet: str) ->
     for item in items:
         state = item.get("State")
         name = state.get("Name") if isinstance(state, dict) else state
-        if name not in listing.gone and find_tag(item, FLEET_TAG) == fleet:
-            found.append(
-                Leftover(listing.kind, item[listing.id], find_tag(item, "Name"), find_tag(item, GROUP_TAG), item)
-            )
+        if name not in listing.gone and find_tag(item, FLEET_TAG, listing.tags) == fleet:
+            named, group = (find_tag(item, tag, listing.tags) for tag in ("Name", GROUP_TAG))
+            found.append(Leftover(listing.kind, item[listing.id], named, group, item, _find_holder(item)))
     return found
+
+
+def _find_holder(item: dict[str, Any]) -> str:
+    """The instance that a volume or a network interface is attached to."""
+    attachments = item.get("Attachments") or [item.get("Attachment") or {}]
+    return str(attachments[0].get("InstanceId") or "")
 
 
 def _list_groups(clients: Clients, fleet: str) -> list[Leftover]:

@@ -231,6 +231,18 @@ def _remove_rule(clients: Clients, leftover: Leftover) -> None:
     revoke(GroupId=leftover.details["GroupId"], SecurityGroupRuleIds=[leftover.id])
 
 
+def _remove_key_pair(clients: Clients, leftover: Leftover) -> None:
+    clients.get("ec2").delete_key_pair(KeyName=leftover.details["KeyName"])
+
+
+def _remove_route(clients: Clients, leftover: Leftover) -> None:
+    clients.get("ec2").delete_route(**leftover.details)
+
+
+def _remove_policy(clients: Clients, leftover: Leftover) -> None:
+    clients.get("iam").delete_role_policy(**leftover.details)
+
+
 REMOVERS: dict[str, Callable[[Clients, Leftover], None]] = {
     "auto scaling group": _remove_auto_scaling_group,
     "launch template": _simple("delete_launch_template", "LaunchTemplateId"),
@@ -241,13 +253,16 @@ REMOVERS: dict[str, Callable[[Clients, Leftover], None]] = {
     "volume": _simple("delete_volume", "VolumeId"),
     "security group": _remove_security_group,
     "security group rule": _remove_rule,
+    "route": _remove_route,
     "route table": _remove_route_table,
+    "route table association": _simple("disassociate_route_table", "AssociationId"),
     "subnet": _simple("delete_subnet", "SubnetId"),
     "internet gateway": _remove_internet_gateway,
     "VPC": _simple("delete_vpc", "VpcId"),
-    "key pair": _simple("delete_key_pair", "KeyPairId"),
+    "key pair": _remove_key_pair,
     "instance profile": _remove_instance_profile,
     "role": _remove_role,
+    "role policy": _remove_policy,
     "secret": _remove_secret,
     "log group": _remove_log_group,
 }
