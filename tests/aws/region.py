@@ -6,7 +6,9 @@ For what is about the resources of fleets. What is about their machines needs a 
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,6 +29,7 @@ from machines.aws.images import register_image
 from machines.metadata import REGION
 from sshd import find_free_port
 
+SERVER = Path(__file__).with_name("moto_server.py")
 PACKAGES = ("dask", "distributed", "cloudpickle")
 
 
@@ -71,9 +74,9 @@ class Region:
 def open_region(folder: Path, engine: Engine) -> Iterator[Region]:
     """Open one; everything in it ends with the block."""
     port = find_free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, str(SERVER), str(port)]
     with (folder / "moto.log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
     url = f"http://127.0.0.1:{port}"
     cli = make_command_line(folder)
     try:
@@ -85,7 +88,7 @@ def open_region(folder: Path, engine: Engine) -> Iterator[Region]:
             yield region
     finally:
         cli.cleanup()
-        server.kill()
+        os.killpg(server.pid, signal.SIGKILL)  # With its copies.
         server.wait()
 
 
