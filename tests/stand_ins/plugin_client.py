@@ -62,7 +62,7 @@ class PluginClient:
     """A running plugin."""
 
     def __init__(self, name: str, environment: Mapping[str, str]) -> None:
-        command = [str(BIN / f"pulumi-resource-{name}"), "127.0.0.1:1"]
+        command = [str(BIN / f"pulumi-resource-{name}")]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, env=dict(environment), text=True)
         assert self.process.stdout is not None
         self._channel = grpc.insecure_channel(f"127.0.0.1:{int(self.process.stdout.readline())}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -216,7 +217,7 @@ def test_an_instance_that_was_cancelled_while_it_started_is_remembered(cloud: Cl
 def test_a_plugin_ends_with_the_engine_that_started_it(cloud: Cloud):
     program = (
         "import subprocess, sys, time\n"
-        f"plugin = subprocess.Popen([{str(BIN / 'pulumi-resource-aws')!r}, '127.0.0.1:1'], stdout=subprocess.PIPE)\n"
+        f"plugin = subprocess.Popen([{str(BIN / 'pulumi-resource-aws')!r}], stdout=subprocess.PIPE)\n"
         "plugin.stdout.readline()\n"
         "print(plugin.pid, flush=True)\n"
         "time.sleep(600)\n"
@@ -233,6 +234,18 @@ def test_a_plugin_ends_with_the_engine_that_started_it(cloud: Cloud):
         if parent.stdout is not None:
             parent.stdout.close()
     await_true(lambda: not alive(plugin), "the plugin has ended")
+
+
+def test_a_plugin_whose_engine_died_while_it_started_ends(cloud: Cloud):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    command = [str(BIN / "pulumi-resource-tls"), address]
+    plugin = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=render_environment(cloud))
+    try:
+        assert plugin.wait(30) == 1
+    finally:
+        plugin.kill()
+        plugin.wait()
 
 
 def alive(process: psutil.Process) -> bool:

@@ -6,10 +6,12 @@ import importlib.util
 import os
 import select
 import signal
+import socket
 import sys
 import threading
 import time
 import types
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,19 +45,32 @@ def serve(servicer: Any) -> None:
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=end_with, args=(parent, sys.argv[1:]), daemon=True).start()
     print(port, flush=True)
     server.wait_for_termination()
 
 
-def end_with(parent: int) -> None:
-    """End this process, whatever it does, once `parent` is gone."""
+def end_with(parent: int, arguments: Sequence[str]) -> None:
+    """End this process, whatever it does, once the engine is gone, which started it with these arguments."""
     try:
         watched = os.pidfd_open(parent)
     except (AttributeError, OSError):  # no such call on macOS; or it is gone already
-        while os.getppid() == parent:
+        while os.getppid() == parent and is_reachable(arguments):
             time.sleep(0.2)
     else:
-        if os.getppid() == parent:
+        # An engine that died while this process started was never its parent here.
+        if os.getppid() == parent and is_reachable(arguments):
             select.select([watched], [], [])
     os._exit(1)
+
+
+def is_reachable(arguments: Sequence[str]) -> bool:
+    """Whether the engine listens: its address is the last argument, where there is one."""
+    host, _, port = arguments[-1].rpartition(":") if arguments else ("", "", "")
+    if not port.isdecimal():
+        return True
+    try:
+        socket.create_connection((host, int(port)), 5).close()
+    except OSError:
+        return False
+    return True
