@@ -166,6 +166,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # Head and body are two packets, and the second would wait for word of the first.
     server: _Server
 
     def do_POST(self) -> None:
