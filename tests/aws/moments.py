@@ -10,58 +10,94 @@ import contextlib
 import json
 import shutil
 import threading
+import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 import psutil
 
-from aws.moto_server import COPY
 from aws.region import Region
 from aws_calls import Call, CallProxy
 from harness import CommandLine, await_true
+from machines.copied_moto_server import COPY
 
-THREADS = 2
+QUIET_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
 class Moment:
-    """When AWS had done a call, and nobody had heard of it yet."""
+    """When AWS had done some calls, and nobody had heard of it yet."""
 
-    call: Call
+    calls: tuple[Call, ...]
     region: Region
     """A copy of the region and of the command line's home, as they were then."""
 
     def __str__(self) -> str:
-        return f"{self.call.action} (call {self.call.number})"
+        return ", ".join(f"{call.action} ({call.number})" for call in self.calls)
+
+    def has(self, action: str) -> bool:
+        return any(call.action == action for call in self.calls)
 
 
-def record_moments(region: Region, *arguments: str) -> list[Moment]:
-    """Run the command, and return its moments: one for each call that changes something.
+def record_moments(region: Region, *arguments: str, apart: bool) -> list[Moment]:
+    """Run the command, and return its moments: each call that changes something is unheard of in one of them.
 
     They are to be used after: in each, the processes of the command have ended.
+
+    Args:
+        apart: a moment for each call. Otherwise calls that are made at the same time share one: no answer is heard
+            until no more calls come, so that as few moments as can be have it all, and much is unheard of in each.
     """
-    moments: list[Moment] = []
-    lock = threading.Lock()
     process = region.cli.start(*arguments)
-    root = psutil.Process(process.pid)
-
-    def take(call: Call) -> None:
-        if not call.changes:
-            return
-        with lock, stopped(root):
-            moments.append(Moment(call, copy_region(region, f"moment-{call.number}")))
-
-    region.proxy.after = take
+    recorder = _Recorder(region, psutil.Process(process.pid), apart)
+    region.proxy.after = recorder.take
+    region.proxy.interfere = recorder.notice
     try:
         out, err = process.communicate(timeout=300)
     finally:
         process.kill()
         region.proxy.clear()
     assert process.returncode == 0, f"{out}\n{err}"
-    return moments
+    return recorder.moments
+
+
+class _Recorder:
+    """Takes moments in the threads of the proxy: of those that wait together, the first does it for all."""
+
+    def __init__(self, region: Region, root: psutil.Process, apart: bool) -> None:
+        self.moments: list[Moment] = []
+        self._region = region
+        self._root = root
+        self._apart = apart
+        self._change = threading.Condition()
+        self._waiting: list[Call] = []
+        self._last = 0.0
+
+    def notice(self, call: Call) -> None:
+        """A call is to be done."""
+        with self._change:
+            self._last = time.monotonic()
+
+    def take(self, call: Call) -> None:
+        """A call is done: return when there is a moment of it."""
+        if not call.changes:
+            return
+        with self._change:
+            self._waiting.append(call)
+            if self._apart or self._waiting[0] is call:
+                while not self._apart and (left := self._last + QUIET_SECONDS - time.monotonic()) > 0:
+                    self._change.wait(left)
+                self._record()
+            else:
+                self._change.wait_for(lambda: call not in self._waiting)
+
+    def _record(self) -> None:
+        with stopped(self._root):
+            copy = copy_region(self._region, f"moment-{self._waiting[0].number}")
+        self.moments.append(Moment(tuple(self._waiting), copy))
+        self._waiting = []
+        self._change.notify_all()
 
 
 @contextlib.contextmanager
@@ -90,28 +126,21 @@ def _stands_still(process: psutil.Process) -> bool:
 def copy_region(region: Region, name: str) -> Region:
     """Another region that holds what this one does now, for a command line with the same files."""
     folder = region.folder / name
-    home = folder / "home"
-    shutil.copytree(region.cli.home, home, symlinks=True)
-    (folder / "work").mkdir()
+    folder.mkdir()
+    if region.cli.home.exists():
+        shutil.copytree(region.cli.home, folder / "home", symlinks=True)
+    shutil.copytree(region.cli.cwd, folder / "work")
     with urllib.request.urlopen(f"{region.url}{COPY}", timeout=60) as answer:
-        port = json.loads(answer.read())["port"]
-    url = urlsplit(region.url)._replace(netloc=f"127.0.0.1:{port}").geturl()
-    cli = CommandLine(home, folder / "work", region.cli.temporary)
+        url = f"http://127.0.0.1:{json.loads(answer.read())['port']}"
+    cli = CommandLine(folder / "home", folder / "work", region.cli.temporary)
     cli.variables = {**region.cli.variables, "AWS_ENDPOINT_URL": url}
-    for file in region.cli.cwd.iterdir():
-        shutil.copy(file, cli.cwd)
     return replace(region, url=url, cli=cli, folder=folder, proxy=CallProxy(url))
 
 
-def sweep(cases: list[Moment], check: Callable[[Moment], object]) -> dict[str, str]:
-    """Check several at a time; returns what failed, by its name."""
-
-    def judge(case: Moment) -> str:
-        try:
-            check(case)
-        except (Exception, AssertionError) as error:
-            return f"{type(error).__name__}: {error}"
-        return ""
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        return {str(case): found for case, found in zip(cases, pool.map(judge, cases), strict=True) if found}
+@contextlib.contextmanager
+def watched_copy(region: Region, name: str) -> Iterator[Region]:
+    """A copy of the region with a proxy of its own, which is on while the block lasts."""
+    copy = copy_region(region, name)
+    with copy.proxy:
+        copy.cli.variables["AWS_ENDPOINT_URL"] = copy.proxy.url
+        yield copy

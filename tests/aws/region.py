@@ -29,7 +29,7 @@ from machines.aws.images import register_image
 from machines.metadata import REGION
 from sshd import find_free_port
 
-SERVER = Path(__file__).with_name("moto_server.py")
+SERVER = Path(__file__).parents[1] / "machines/copied_moto_server.py"
 PACKAGES = ("dask", "distributed", "cloudpickle")
 
 

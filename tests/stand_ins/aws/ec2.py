@@ -25,10 +25,7 @@ def filters(**values: str) -> list[dict[str, Any]]:
 def find_interfaces(call: Call, **values: str) -> list[dict[str, Any]]:
     """The network interfaces that are left where something is to go."""
     found = call.ec2.describe_network_interfaces(Filters=filters(**values))["NetworkInterfaces"]
-    # An instance takes the interface along that was made with it, and so does a NAT gateway. In moto they stay.
-    if found:
-        gone = _list_interfaces_of_gone_gateways(call)
-        found = [item for item in found if item["NetworkInterfaceId"] not in gone]
+    # An instance takes the interface along that was made with it. In moto it stays.
     holders = {item.get("Attachment", {}).get("InstanceId") for item in found} - {None}
     ended = holders - find_alive(call, holders)
     return [
@@ -36,11 +33,6 @@ def find_interfaces(call: Call, **values: str) -> list[dict[str, Any]]:
         for item in found
         if item.get("Attachment", {}).get("InstanceId") not in ended or item.get("Description") != MADE_WITH_INSTANCE
     ]
-
-
-def _list_interfaces_of_gone_gateways(call: Call) -> set[str]:
-    gateways = call.ec2.describe_nat_gateways(Filters=[{"Name": "state", "Values": ["deleted"]}])["NatGateways"]
-    return {str(address.get("NetworkInterfaceId")) for each in gateways for address in each["NatGatewayAddresses"]}
 
 
 def find_alive(call: Call, instances: Collection[str]) -> set[str]:

@@ -1,6 +1,6 @@
 """moto's server, of which copies can be made: each goes on from what the server holds then, on a port of its own.
 
-python moto_server.py PORT
+python copied_moto_server.py PORT
 
 It answers one request at a time and has a single thread, so that a fork of it is whole.
 """
@@ -63,6 +63,9 @@ def serve(listener: socket.socket) -> None:
 
 
 if __name__ == "__main__":
+    from moto_repairs import repair  # Beside this file, which is first on the path of a program.
+
+    repair()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.create_server((HOST, int(sys.argv[1])), backlog=128) as listener:
         serve(listener)

@@ -1,0 +1,49 @@
+"""Where moto must be truer to AWS than it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.autoscaling.models import FakeAutoScalingGroup
+from moto.ec2.models.nat_gateways import NatGateway, NatGatewayBackend
+from moto.ec2.models.subnets import Subnet
+
+choose_address = Subnet.get_available_subnet_ip
+
+
+def choose_free_address(self: Subnet, instance: Any) -> str:
+    """An address that no network interface has; moto looks at those of instances only."""
+    taken = {each.private_ip_address for each in self.ec2_backend.enis.values() if each.subnet.id == self.id}
+    while (address := choose_address(self, instance)) in taken:
+        continue  # It counts as given now.
+    return address
+
+
+read_type = FakeAutoScalingGroup.instance_type.fget
+
+
+def choose_type(self: FakeAutoScalingGroup) -> str | None:
+    """The first of a group's own instance types, where it has any; moto looks at those of its launch template only."""
+    template = (self.mixed_instances_policy or {}).get("LaunchTemplate", {})
+    own: list[str] = [each["InstanceType"] for each in template.get("Overrides") or () if "InstanceType" in each]
+    return own[0] if own else read_type(self)
+
+
+delete_gateway = NatGatewayBackend.delete_nat_gateway
+
+
+def delete_gateway_with_interface(self: Any, nat_gateway_id: str) -> NatGateway:
+    """A NAT gateway takes its network interface along and lets go of its address; moto leaves both."""
+    gateway = delete_gateway(self, nat_gateway_id)
+    for address in self.addresses:
+        if address.eni is gateway._eni:
+            self.disassociate_address(address=address.public_ip)
+    self.enis.pop(gateway._eni.id, None)
+    return gateway
+
+
+def repair() -> None:
+    """Put all of it into moto."""
+    FakeAutoScalingGroup.instance_type = property(choose_type)  # type: ignore[assignment]
+    NatGatewayBackend.delete_nat_gateway = delete_gateway_with_interface  # type: ignore[method-assign]
+    Subnet.get_available_subnet_ip = choose_free_address  # type: ignore[method-assign]
