@@ -36,19 +36,27 @@ def find_tagged(call: Callable[..., dict[str, Any]], fleet: str) -> list[str]:
     found: list[str] = []
     wanted = [{"Name": "tag:daskfleet:fleet", "Values": [fleet]}]
     for operation, key, name in EC2_KINDS:
-        found += [each[name] for each in _flatten(call("ec2", operation, Filters=wanted)[key]) if not _is_gone(each)]
+        items = _flatten(call("ec2", operation, Filters=wanted)[key])
+        # moto heeds neither the filter nor, below, the prefix for every kind.
+        found += [
+            each[name] for each in items if _read_tags(each).get("daskfleet:fleet") == fleet and not _is_gone(each)
+        ]
     for group in call("autoscaling", "describe_auto_scaling_groups")["AutoScalingGroups"]:
-        tags = {tag["Key"]: tag["Value"] for tag in group.get("Tags", [])}
-        if tags.get("daskfleet:fleet") == fleet:
+        if _read_tags(group).get("daskfleet:fleet") == fleet:
             found.append(group["AutoScalingGroupName"])
     path = f"/daskfleet/{fleet}/"
-    found += [each["RoleName"] for each in call("iam", "list_roles", PathPrefix=path)["Roles"]]
+    roles = call("iam", "list_roles", PathPrefix=path)["Roles"]
+    found += [each["RoleName"] for each in roles if each["Path"].startswith(path)]
     profiles = call("iam", "list_instance_profiles", PathPrefix=path)["InstanceProfiles"]
-    found += [each["InstanceProfileName"] for each in profiles]
+    found += [each["InstanceProfileName"] for each in profiles if each["Path"].startswith(path)]
     secrets = call("secretsmanager", "list_secrets", IncludePlannedDeletion=True)["SecretList"]
     found += [each["Name"] for each in secrets if each["Name"].startswith(f"daskfleet/{fleet}/")]
     groups = call("logs", "describe_log_groups", logGroupNamePrefix=path)["logGroups"]
     return found + [each["logGroupName"] for each in groups]
+
+
+def _read_tags(each: dict[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in each.get("Tags") or each.get("TagSet") or []}
 
 
 def _is_gone(each: dict[str, Any]) -> bool:

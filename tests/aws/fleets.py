@@ -52,6 +52,8 @@ def take_stock(region: Region, name: str = NAME) -> Counter[str]:
     for table in region.call("ec2", "describe_route_tables", Filters=wanted)["RouteTables"]:
         stock["route"] += len(table["Routes"])
         stock["association"] += len(table["Associations"])
-    for role in region.call("iam", "list_roles", PathPrefix=f"/daskfleet/{name}/")["Roles"]:
+    for role in region.call("iam", "list_roles")["Roles"]:
+        if role["Path"] != f"/daskfleet/{name}/":
+            continue
         stock["policy"] += len(region.call("iam", "list_role_policies", RoleName=role["RoleName"])["PolicyNames"])
     return stock

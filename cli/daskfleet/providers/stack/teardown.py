@@ -70,6 +70,7 @@ class Teardown:
         if stack.read_state().get("pending_operations"):
             # What a killed update made and did not write down may be in the way, such as a machine in a subnet.
             self._remove_strays(stack)
+        self._close_openings()
         self._progress.step("removing the fleet's resources")
         try:
             stack.destroy()
@@ -79,6 +80,13 @@ class Teardown:
             stack.destroy()
         stack.remove()
         return True
+
+    def _close_openings(self) -> None:
+        """A rule of others' by which one of the fleet's groups names another keeps that one, however long one tries."""
+        openings = self._cloud.find_openings(self._name)
+        if openings:
+            self._progress.step(f"closing what others have opened: {_list(openings)}")
+            self._cloud.remove_leftovers(self._name, openings)
 
     def _remove_strays(self, stack: FleetStack) -> bool:
         return remove_strays(self._name, self._cloud, stack, self._progress)
