@@ -7,6 +7,8 @@ from typing import Any
 from moto.autoscaling.models import FakeAutoScalingGroup
 from moto.ec2.models.nat_gateways import NatGateway, NatGatewayBackend
 from moto.ec2.models.subnets import Subnet
+from moto.iam.exceptions import NotFoundException
+from moto.iam.models import IAMBackend
 
 choose_address = Subnet.get_available_subnet_ip
 
@@ -42,8 +44,19 @@ def delete_gateway_with_interface(self: Any, nat_gateway_id: str) -> NatGateway:
     return gateway
 
 
+take_role = IAMBackend.remove_role_from_instance_profile
+
+
+def take_role_that_is_there(self: Any, profile_name: str, role_name: str) -> None:
+    """A role that an instance profile has not; moto breaks."""
+    if not any(role.name == role_name for role in self.get_instance_profile(profile_name).roles):
+        raise NotFoundException(f"The role with name {role_name} cannot be found.")
+    take_role(self, profile_name, role_name)
+
+
 def repair() -> None:
     """Put all of it into moto."""
     FakeAutoScalingGroup.instance_type = property(choose_type)  # type: ignore[assignment]
+    IAMBackend.remove_role_from_instance_profile = take_role_that_is_there  # type: ignore[method-assign]
     NatGatewayBackend.delete_nat_gateway = delete_gateway_with_interface  # type: ignore[method-assign]
     Subnet.get_available_subnet_ip = choose_free_address  # type: ignore[method-assign]
