@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from moto.server import main
 
 if __name__ == "__main__":
-    from moto_repairs import repair  # Beside this file, which is first on the path of a program.
+    sys.path.append(str(Path(__file__).parent))  # Last: what is beside this file must hide nobody's module.
+    from moto_repairs import repair
 
     repair()
     host, port = sys.argv[1:]
