@@ -50,7 +50,7 @@ def record_moments(region: Region, *arguments: str, apart: bool) -> list[Moment]
             until no more calls come, so that as few moments as can be have it all, and much is unheard of in each.
     """
     process = region.cli.start(*arguments)
-    recorder = _Recorder(region, psutil.Process(process.pid), apart)
+    recorder = _Recorder(region, arguments[0], psutil.Process(process.pid), apart)
     region.proxy.after = recorder.take
     region.proxy.interfere = recorder.notice
     try:
@@ -65,8 +65,9 @@ def record_moments(region: Region, *arguments: str, apart: bool) -> list[Moment]
 class _Recorder:
     """Takes moments in the threads of the proxy: of those that wait together, the first does it for all."""
 
-    def __init__(self, region: Region, root: psutil.Process, apart: bool) -> None:
+    def __init__(self, region: Region, name: str, root: psutil.Process, apart: bool) -> None:
         self.moments: list[Moment] = []
+        self._name = name
         self._region = region
         self._root = root
         self._apart = apart
@@ -94,7 +95,7 @@ class _Recorder:
 
     def _record(self) -> None:
         with stopped(self._root):
-            copy = copy_region(self._region, f"moment-{self._waiting[0].number}")
+            copy = copy_region(self._region, f"{self._name}-{self._waiting[0].number}")
         self.moments.append(Moment(tuple(self._waiting), copy))
         self._waiting = []
         self._change.notify_all()
