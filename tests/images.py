@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from daskfleet.services.images.client import read_client_versions
 from daskfleet_images.manifest import ImageManifest
+from daskfleet_stacks.versions import read_own_versions
 
 VERSION = "202611240830"
 
 
 def make_manifest(**changes: Any) -> ImageManifest:
     """A manifest of an image that fits this client, but for `changes`."""
-    client = read_client_versions()
+    client = read_own_versions()
     packages = {"cloudpickle": client.cloudpickle, "dask": client.dask, "distributed": client.distributed}
     values = {
         "family": "daskfleet",

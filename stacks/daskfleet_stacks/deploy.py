@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pulumi
 
 from daskfleet_stacks.spec import AwsFleetSpec, SpecError, parse_fleet_spec
@@ -27,7 +29,7 @@ def deploy() -> None:
     if isinstance(spec, AwsFleetSpec):
         from daskfleet_stacks.aws import deploy_aws
 
-        deploy_aws(spec, read_own_versions())
+        deploy_aws(spec, dataclasses.asdict(read_own_versions()))
         return
     raise pulumi.RunError(
         f"provider '{spec.provider}' is made of processes on this machine, not of a stack's resources; "

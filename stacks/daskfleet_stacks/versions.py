@@ -1,13 +1,13 @@
-"""What a client must fit: the versions that tasks and results depend on."""
+"""What a client must fit: the versions that tasks and results depend on. Light: it reads metadata and imports none."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
+import dataclasses
 
-PACKAGES = ("dask", "distributed", "cloudpickle")
+from daskfleet_images.node.versions import read_version
+from daskfleet_stacks.connection import Versions
 
 
-def read_own_versions() -> dict[str, str]:
-    """The versions of the Python that runs this, by the names of `connection.Versions`."""
-    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}}
+def read_own_versions() -> Versions:
+    """The versions of the Python that runs this."""
+    return Versions(**{field.name: read_version(field.name) for field in dataclasses.fields(Versions)})

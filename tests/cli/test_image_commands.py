@@ -12,9 +12,9 @@ import pexpect
 import psutil
 import pytest
 
-from daskfleet.services.images.client import read_client_versions
 from daskfleet.services.images.environment import DEFAULT_REQUIREMENTS, GPU_REQUIREMENTS
 from daskfleet_images.manifest import parse_manifest
+from daskfleet_stacks.versions import read_own_versions
 from harness import CommandLine, await_true
 from images import FakePacker, make_image, make_manifest
 
@@ -105,7 +105,7 @@ def test_packer_is_given_everything_and_no_secret(cli: CommandLine, packer: Fake
     told = json.loads(text)
     assert (told["family"], told["version"]) == ("daskfleet-gpu", variables["version"])
     assert told["id"] == str(cli.home / "images/daskfleet-gpu" / variables["version"])
-    assert told["image"]["dask"] == read_client_versions().dask
+    assert told["image"]["dask"] == read_own_versions().dask
 
 
 def test_a_current_packer_gets_the_folder_after_its_plugins(cli: CommandLine, packer: FakePacker):
@@ -218,7 +218,7 @@ def test_a_cloud_build_takes_its_settings_from_options_and_environment(cli: Comm
     environment = surround(cli, packer, AWS_REGION="eu-west-1")
     told = json.loads(cli.ok("image", "build", "--provider", "aws", "--family", "team", "--json", env=environment))
     assert (told["family"], told["id"]) == ("team", "ami-0123456789abcdef0")
-    assert told["image"]["dask"] == read_client_versions().dask
+    assert told["image"]["dask"] == read_own_versions().dask
     assert stored(cli) == []
     (call,) = packer.calls
     assert call["variables"]["aws_region"] == "eu-west-1"
@@ -258,10 +258,10 @@ def test_a_lock_that_cannot_be_an_images_is_told_before_packer_runs(cli: Command
 
 
 def test_a_lock_with_other_versions_than_the_clients_is_told(cli: CommandLine, packer: FakePacker):
-    text = DEFAULT_REQUIREMENTS.read_text().replace(f"dask=={read_client_versions().dask} ", "dask==2025.1.0 ")
+    text = DEFAULT_REQUIREMENTS.read_text().replace(f"dask=={read_own_versions().dask} ", "dask==2025.1.0 ")
     lock = cli.write(text, "requirements.txt")
     done = cli.run(*build_arguments(cli, "--environment", lock), env=surround(cli, packer))
-    assert f"the image will hold dask 2025.1.0 (here {read_client_versions().dask})" in done.stderr
+    assert f"the image will hold dask 2025.1.0 (here {read_own_versions().dask})" in done.stderr
     assert packer.calls[0]["requirements"] == text  # A lock that has all is used as it is.
 
 
@@ -306,7 +306,7 @@ def test_show_tells_what_is_inside(cli: CommandLine):
     assert "daskfleet/202601010000  (local, the default of its family)" in text
     assert "Debian GNU/Linux 12" in text
     assert "registered 20.5 s" in text
-    assert f"  cloudpickle {read_client_versions().cloudpickle}" in text
+    assert f"  cloudpickle {read_own_versions().cloudpickle}" in text
     done = cli.run("image", "show", "daskfleet/202602010000")
     assert "this client does not fit it: dask is 2020.1.0 in it" in done.stderr
     told = json.loads(cli.ok("image", "show", "daskfleet", "--json"))

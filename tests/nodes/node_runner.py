@@ -207,9 +207,9 @@ def await_phase(node: Node, phase: str) -> None:
     await_node(node, lambda: phase in node.marks.phases, f"phase {phase}")
 
 
-def failure(node: Node, **environment: str) -> str:
+def failure(node: Node, code: int = 1, **environment: str) -> str:
     """Start the node, which fails, and return what its `failed` mark says."""
-    assert node.start(**environment).exit_code() == 1, node.log
+    assert node.start(**environment).exit_code() == code, node.log
     assert "daskfleet_images" not in node.log, "a traceback of the node's own"
     last = node.mark_list[-1]
     assert last.phase == "failed"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import platform
 import socket
 import subprocess
 import sys
@@ -102,6 +104,16 @@ def test_tls_material_that_is_damaged_is_told_as_that_by_workers_without_waiting
     before = time.monotonic()
     assert "TLS" in failure(node)
     assert time.monotonic() - before < 15, "what is damaged does not mend while one waits"
+
+
+def test_a_node_of_other_versions_than_its_fleet_does_not_join_and_is_not_tried_again(nodes: Nodes):
+    wanted = {"python": "3.2", "dask": "2020.1.0", "cloudpickle": importlib.metadata.version("cloudpickle")}
+    node = nodes.make_workers("a", versions=wanted)
+    told = failure(node, code=2)
+    assert f"python {platform.python_version()} instead of 3.2" in told
+    assert f"dask {importlib.metadata.version('dask')} instead of 2020.1.0" in told
+    assert "cloudpickle" not in told
+    assert "secrets" not in node.marks.phases
 
 
 def test_a_scheduler_whose_port_is_taken_says_so(nodes: Nodes, taken: int):

@@ -422,10 +422,7 @@ def publish(tmp_path: Path) -> Iterator[Callable[..., int]]:
         metadata.kill()
 
 
-@pytest.mark.parametrize("path", ["spot/instance-action", "events/recommendations/rebalance"])
-def test_a_machine_that_will_be_taken_away_hands_its_data_over_and_stops(
-    nodes: Nodes, publish: Callable[..., int], path: str
-):
+def test_a_machine_that_will_be_taken_away_hands_its_data_over_and_stops(nodes: Nodes, publish: Callable[..., int]):
     nodes.make_scheduler().start()
     leaving = nodes.make_workers("old-0", name="old", watch="aws-interruptions")
     leaving.start(AWS_EC2_METADATA_SERVICE_ENDPOINT=f"http://127.0.0.1:{publish()}")
@@ -435,7 +432,7 @@ def test_a_machine_that_will_be_taken_away_hands_its_data_over_and_stops(
     client = nodes.connect()
     address = ask_workers(client)["old-0"]["address"]
     held = [client.scatter(number, workers=[address], broadcast=False, hash=False) for number in range(20)]
-    publish(**{path: '{"action": "terminate", "time": "2026-11-24T10:02:00Z"}'})
+    publish(**{"spot/instance-action": '{"action": "terminate", "time": "2026-11-24T10:02:00Z"}'})
     assert leaving.exit_code() == 0, "in order: nothing is to start it again"
     assert client.gather(held) == list(range(20))
     assert worker_names(client) == {"new-0"}

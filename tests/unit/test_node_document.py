@@ -11,7 +11,6 @@ import pytest
 from daskfleet.home import FleetPaths
 from daskfleet.providers.local.certificates import issue_certificates
 from daskfleet.providers.local.documents import build_connection, render_scheduler_document, render_workers_document
-from daskfleet.providers.local.provider import read_versions
 from daskfleet.providers.local.state import LocalState, size_groups
 from daskfleet_images.node.document import (
     AwsLogs,
@@ -24,6 +23,7 @@ from daskfleet_images.node.document import (
 )
 from daskfleet_images.node.errors import NodeDocumentError
 from daskfleet_stacks.spec import LocalFleetSpec, parse_fleet_yaml
+from daskfleet_stacks.versions import read_own_versions
 
 COMMON = {
     "fleet": "x",
@@ -278,7 +278,7 @@ def test_no_document_and_no_connection_holds_key_material(state: LocalState, tmp
     texts = [
         render_scheduler_document(state, paths),
         render_workers_document(state, state.groups[0], paths, tmp_path),
-        repr(build_connection(state, paths, read_versions())),
+        repr(build_connection(state, paths, read_own_versions())),
     ]
     for text in texts:
         assert "BEGIN" not in text

@@ -172,13 +172,13 @@ def list_images(
     """
     from daskfleet.services.images.catalogue import list_images
     from daskfleet.services.images.choose import find_defaults
-    from daskfleet.services.images.client import read_client_versions
     from daskfleet.services.images.names import check_family
+    from daskfleet_stacks.versions import read_own_versions
 
     if family is not None:
         check_family(family)
     images = list_images(provider, region, family)
-    defaults = find_defaults(images, read_client_versions())
+    defaults = find_defaults(images, read_own_versions())
     if json:
         print_json([{**each.as_dict(), "default": each.id in defaults} for each in images])
         return
@@ -220,11 +220,11 @@ def show(
     """Show what is inside an image, and how it first booted."""
     from daskfleet.services.images.catalogue import find_image, list_images, read_details
     from daskfleet.services.images.choose import find_defaults, find_differences
-    from daskfleet.services.images.client import read_client_versions
     from daskfleet.services.images.names import parse_image_name
+    from daskfleet_stacks.versions import read_own_versions
 
     family, version = parse_image_name(name)
-    client = read_client_versions()
+    client = read_own_versions()
     images = list_images(provider, region)
     found = find_image(images, family, version, client)
     details = read_details(found)
@@ -261,15 +261,15 @@ def delete(
     from daskfleet.errors import FleetError
     from daskfleet.services.images import aws, store
     from daskfleet.services.images.catalogue import find_image, list_images
-    from daskfleet.services.images.client import read_client_versions
     from daskfleet.services.images.names import parse_image_name
+    from daskfleet_stacks.versions import read_own_versions
 
     family, version = parse_image_name(name)
     if version is None:
         raise FleetError(f"{name}: delete one version at a time, as FAMILY/VERSION; `daskfleet image list` shows them.")
     found = None
     try:
-        found = find_image(list_images(provider, region, family), family, version, read_client_versions())
+        found = find_image(list_images(provider, region, family), family, version, read_own_versions())
     except FleetError:
         if provider != "aws":  # There, a deletion that was killed may have left snapshots.
             raise

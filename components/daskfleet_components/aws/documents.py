@@ -14,9 +14,15 @@ SCRATCH = Path("/var/lib/daskfleet/scratch")
 MARKS = Path("/run/daskfleet/marks.jsonl")
 
 
-def render_scheduler(*, fleet: str, address: str, secret: str, region: str, log_group: str) -> str:
-    """User-data of the scheduler's machine."""
-    document = SchedulerDocument(**_common(fleet, address, secret, region, log_group))
+def render_scheduler(
+    *, fleet: str, address: str, secret: str, region: str, log_group: str, versions: Mapping[str, str] | None
+) -> str:
+    """User-data of the scheduler's machine.
+
+    Args:
+        versions: what the machine must hold; `None` is whatever it has.
+    """
+    document = SchedulerDocument(**_common(fleet, address, secret, region, log_group, versions))
     return render_user_data(document)
 
 
@@ -28,6 +34,7 @@ def render_workers(
     secret: str,
     region: str,
     log_group: str,
+    versions: Mapping[str, str] | None,
     workers: Any,
     threads: int | None,
     memory_limit: int | None,
@@ -37,13 +44,14 @@ def render_workers(
     """User-data of each machine of a worker group, in base64 as launch templates want it.
 
     Args:
+        versions: what the machine must hold; `None` is whatever it has.
         workers: how many each machine runs, or `per-gpu`.
         threads: of each; `None` shares the machine's cores.
         memory_limit: bytes of each; `None` shares the machine's memory.
         spot: whether AWS may take the machine away, and gives notice of it.
     """
     document = WorkersDocument(
-        **_common(fleet, address, secret, region, log_group),
+        **_common(fleet, address, secret, region, log_group, versions),
         group=group,
         workers=workers,
         threads="auto" if threads is None else threads,
@@ -56,11 +64,14 @@ def render_workers(
     return base64.b64encode(render_user_data(document).encode()).decode()
 
 
-def _common(fleet: str, address: str, secret: str, region: str, log_group: str) -> dict[str, Any]:
+def _common(
+    fleet: str, address: str, secret: str, region: str, log_group: str, versions: Mapping[str, str] | None
+) -> dict[str, Any]:
     return {
         "fleet": fleet,
         "scheduler_address": address,
         "tls": AwsSecret(secret=secret, region=region),
         "logs": AwsLogs(group=log_group, region=region),
+        "versions": versions or None,
         "marks_file": MARKS,
     }

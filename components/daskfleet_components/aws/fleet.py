@@ -197,6 +197,7 @@ class AwsFleet(pulumi.ComponentResource):
             opts=child,
         )
         image = images[_image_key(scheduler_kind)]
+        versions: Any = image.versions
         booted = pulumi.ResourceOptions(parent=self, depends_on=network.egress)
         key_name = self._make_ssh_key() if access == "ssh" else None
         scheduler = AwsScheduler(
@@ -211,6 +212,7 @@ class AwsFleet(pulumi.ComponentResource):
                 "root_device_name": image.root_device_name,
                 "secret_arn": secrets.scheduler_secret_arn,
                 "log_group": logs.group_name,
+                "versions": versions,
                 "public": public,
                 "key_name": key_name,
                 "volume_gib": args.get("scheduler_volume_gib", SCHEDULER_VOLUME_GIB),
@@ -239,6 +241,7 @@ class AwsFleet(pulumi.ComponentResource):
                     "root_device_name": images[_image_key(kind)].root_device_name,
                     "secret_arn": secrets.worker_secret_arn,
                     "log_group": logs.group_name,
+                    "versions": versions,
                     "scheduler_address": scheduler.address,
                     "gpus": kind.gpus,
                     "threads": group.get("threads"),

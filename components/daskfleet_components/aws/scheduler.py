@@ -1,6 +1,6 @@
 """The scheduler of a fleet: one machine with an address that stays."""
 
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
@@ -33,6 +33,9 @@ class SchedulerArgs(TypedDict):
     """The secret with its TLS material."""
     log_group: pulumi.Input[str]
     """Name of the log group that it writes to."""
+    versions: NotRequired[pulumi.Input[dict[str, pulumi.Input[str]]]]
+    """What the image must hold, by `python`, `dask`, `distributed` and `cloudpickle`: with anything else a machine does
+    not join the fleet."""
     public: NotRequired[bool]
     """Whether it has a public address. What may reach it there, its security groups say."""
     volume_gib: NotRequired[int]
@@ -75,9 +78,10 @@ class AwsScheduler(pulumi.ComponentResource):
         self.private_ip = interface.private_ip
         self.address = pulumi.Output.concat("tls://", interface.private_ip, f":{SCHEDULER_PORT}")
         region = aws.get_region(opts=pulumi.InvokeOptions(parent=self)).region
-        user_data = pulumi.Output.all(self.address, args["secret_arn"], args["log_group"]).apply(
+        parts: list[pulumi.Input[Any]] = [self.address, args["secret_arn"], args["log_group"], args.get("versions")]
+        user_data = pulumi.Output.all(*parts).apply(
             lambda known: documents.render_scheduler(
-                fleet=fleet, address=known[0], secret=known[1], region=region, log_group=known[2]
+                fleet=fleet, address=known[0], secret=known[1], region=region, log_group=known[2], versions=known[3]
             )
         )
         instance = aws.ec2.Instance(

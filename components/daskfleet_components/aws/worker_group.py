@@ -1,6 +1,6 @@
 """A worker group: one Auto Scaling group, whatever the number of its machines."""
 
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
@@ -41,6 +41,9 @@ class WorkerGroupArgs(TypedDict):
     """Name of the log group that they write to."""
     scheduler_address: pulumi.Input[str]
     """Address of the scheduler: `tls://host:8786`."""
+    versions: NotRequired[pulumi.Input[dict[str, pulumi.Input[str]]]]
+    """What the image must hold, by `python`, `dask`, `distributed` and `cloudpickle`: with anything else a machine does
+    not join the fleet."""
     count: NotRequired[int]
     """Machines that the group begins with; 1 if not given. From then on the number is the group's own."""
     spot: NotRequired[str]
@@ -119,7 +122,13 @@ class AwsWorkerGroup(pulumi.ComponentResource):
     def _make_template(self, name: str, args: WorkerGroupArgs, tags: dict[str, str]) -> aws.ec2.LaunchTemplate:
         region = aws.get_region(opts=pulumi.InvokeOptions(parent=self)).region
         gpus = args.get("gpus", 0)
-        user_data = pulumi.Output.all(args["scheduler_address"], args["secret_arn"], args["log_group"]).apply(
+        parts: list[pulumi.Input[Any]] = [
+            args["scheduler_address"],
+            args["secret_arn"],
+            args["log_group"],
+            args.get("versions"),
+        ]
+        user_data = pulumi.Output.all(*parts).apply(
             lambda known: documents.render_workers(
                 fleet=args["fleet"],
                 group=args["group"],
@@ -127,6 +136,7 @@ class AwsWorkerGroup(pulumi.ComponentResource):
                 secret=known[1],
                 region=region,
                 log_group=known[2],
+                versions=known[3],
                 workers="per-gpu" if gpus else 1,
                 threads=args.get("threads"),
                 memory_limit=args.get("memory_limit"),

@@ -138,6 +138,9 @@ class _Node(_Model):
     join_timeout: PositiveFloat = 300
     """Seconds that the node tries to read its secrets and, for workers, again as many to reach the scheduler, before it
     gives up and exits with 1."""
+    versions: dict[str, str] | None = None
+    """What the fleet runs: versions by package, and of `python`, of which the minor version counts. A node that has
+    others does not join, as tasks would fail on it. `None` is whatever this machine has."""
     log_level: LogLevel = "info"
     """Level of the `distributed` logger."""
     marks_file: Path | None = None

@@ -9,6 +9,10 @@ class NodeFailed(RuntimeError):
     """The node cannot do its work."""
 
 
+class WrongVersions(NodeFailed):
+    """The machine has other versions than its fleet; trying again does not mend it."""
+
+
 class NodeStopped(BaseException):
     """The node was told to stop while it started; no `Exception`, so that no library takes it for a failure."""
 

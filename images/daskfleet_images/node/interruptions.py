@@ -23,11 +23,11 @@ POLL_SECONDS = 5.0
 
 ANSWER_SECONDS = 2.0
 
-AWS_NOTICES = {
-    "spot/instance-action": "AWS takes this machine away",
-    "events/recommendations/rebalance": "AWS expects to take this machine away soon",
-}
-"""By the path in the metadata: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html."""
+AWS_NOTICE = "spot/instance-action"
+"""Where in the metadata it is: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html.
+
+The recommendation to rebalance is not heeded: it may come to nothing, and an Auto Scaling group that heeds it launches
+another machine before it powers this one off, which is when the workers hand their data over."""
 
 
 class Watch(Protocol):
@@ -53,15 +53,12 @@ class AwsWatch:
     def read(self) -> str | None:
         connection = http.client.HTTPConnection(self._host, self._port, timeout=ANSWER_SECONDS)
         try:
-            for path, words in AWS_NOTICES.items():
-                status, text = self._get(connection, path)
-                if status == http.HTTPStatus.OK:
-                    return f"{words}: {describe_notice(text)}"
+            status, text = self._get(connection, AWS_NOTICE)
         except http.client.HTTPException as error:
             raise OSError(f"{type(error).__name__}: {error}") from None
         finally:
             connection.close()
-        return None
+        return f"AWS takes this machine away: {describe_notice(text)}" if status == http.HTTPStatus.OK else None
 
     def _get(self, connection: http.client.HTTPConnection, path: str) -> tuple[int, str]:
         for _attempt in range(2):
@@ -89,10 +86,9 @@ def describe_notice(text: str) -> str:
     """What the notice says, `terminate at 2026-11-24T10:02:00Z`; or the text itself, if its form is not known."""
     try:
         values = json.loads(text)
-        time = values.get("time") or values["noticeTime"]
-    except (ValueError, KeyError, AttributeError, RecursionError):
+        return one_line(f"{values['action']} at {values['time']}")
+    except (ValueError, KeyError, TypeError, RecursionError):
         return one_line(text)[:200]
-    return one_line(f"{values['action']} at {time}" if "action" in values else f"noticed at {time}")
 
 
 WATCHES: dict[str, Callable[[], Watch]] = {"aws-interruptions": AwsWatch}

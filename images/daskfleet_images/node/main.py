@@ -1,8 +1,8 @@
 """`daskfleet-node DOCUMENT`: become what the node document says, until told to stop.
 
 SIGTERM and SIGINT stop the node in order; SIGHUP makes it read its document again. It exits with 0 when it was told
-to stop, with 1 when it failed and a supervisor should try again, with 2 when the document is wrong, which trying again
-does not mend.
+to stop, with 1 when it failed and a supervisor should try again, with 2 when the document or what is installed is
+wrong, which trying again does not mend.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ import psutil
 
 from daskfleet_images.node.console import set_up_logging, tell_error
 from daskfleet_images.node.document import SchedulerDocument, TLSFiles, WorkersDocument, read_node_document
-from daskfleet_images.node.errors import NodeDocumentError, NodeFailed, NodeStopped, one_line
+from daskfleet_images.node.errors import NodeDocumentError, NodeFailed, NodeStopped, WrongVersions, one_line
 from daskfleet_images.node.logs import LogShipper
 from daskfleet_images.node.marks import MarkWriter
 from daskfleet_images.node.notify import Notifier
 from daskfleet_images.node.resolve import Facts, read_facts, resolve_scheduler, resolve_workers
 from daskfleet_images.node.secrets import fetch_tls
 from daskfleet_images.node.security import check_clock
+from daskfleet_images.node.versions import check_versions
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -100,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except NodeFailed as error:
         marks.mark("failed", detail=str(error))
-        return 1
+        return 2 if isinstance(error, WrongVersions) else 1
     except Exception as error:  # A mistake of ours or of Dask's: whoever looks at the marks is to know as well.
         logger.exception("the node failed")
         marks.mark("failed", detail=one_line(f"{type(error).__name__}: {error}"))
@@ -122,6 +123,8 @@ def _start(path: Path, marks: MarkWriter, logs: LogShipper, notifier: Notifier, 
         return 2
     logs.start(document, marks.write_to(document.marks_file))
     marks.mark("document")
+    if document.versions is not None:
+        check_versions(document.versions)
     notifier.send(EXTEND_TIMEOUT_USEC=int(1e6 * (2 * document.join_timeout + START_MARGIN_SECONDS)))
     facts = read_facts(document, seconds=document.join_timeout)
     try:

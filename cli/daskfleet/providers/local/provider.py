@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import datetime
 import hashlib
-import importlib.metadata
 import json
 import os
 import platform
@@ -49,9 +48,10 @@ from daskfleet.providers.local.state import (
 from daskfleet.providers.local.supervisor import Supervisor, SupervisorGone, render_supervisor_config
 from daskfleet.reach import is_taken
 from daskfleet_images.node.marks import NodeMarks, read_marks
-from daskfleet_stacks.connection import Connection, Versions
+from daskfleet_stacks.connection import Connection
 from daskfleet_stacks.spec import FleetSpec, LocalFleetSpec
 from daskfleet_stacks.spec.fields import MAX_WORKERS
+from daskfleet_stacks.versions import read_own_versions
 
 SCHEDULER = documents.SCHEDULER
 DEFAULT_PORT = 8786
@@ -178,7 +178,7 @@ class LocalProvider(Provider):
         for marks in paths.nodes.glob("*.marks.jsonl"):
             marks.unlink()
         self._write_nodes(state, paths)
-        connection = documents.build_connection(state, paths, read_versions())
+        connection = documents.build_connection(state, paths, read_own_versions())
         write_private_file(paths.connection, json.dumps(dataclasses.asdict(connection), indent=2))
         progress.step("starting the supervisor")
         with explain_os_errors(paths.logs):
@@ -470,16 +470,6 @@ def count_cpus() -> int:
     from dask.system import CPU_COUNT
 
     return CPU_COUNT
-
-
-def read_versions() -> Versions:
-    """What the nodes run: this Python, which starts them."""
-    return Versions(
-        python=platform.python_version(),
-        dask=importlib.metadata.version("dask"),
-        distributed=importlib.metadata.version("distributed"),
-        cloudpickle=importlib.metadata.version("cloudpickle"),
-    )
 
 
 def _tail(path: Path, lines: int = 15) -> str:

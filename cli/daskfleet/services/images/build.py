@@ -18,7 +18,6 @@ from typing import Any
 from daskfleet.errors import FleetError
 from daskfleet.progress import Progress
 from daskfleet.services.images import local_build, packer
-from daskfleet.services.images.client import read_client_versions
 from daskfleet.services.images.environment import Environment, resolve_environment
 from daskfleet.services.images.logged import Program, run_logged
 from daskfleet.services.images.model import Image
@@ -29,6 +28,7 @@ from daskfleet.services.images.settings import check_buildable, plan_variables
 from daskfleet.services.images.store import MANIFEST, describe_image, describe_manifest
 from daskfleet.services.images.workspace import Workspace, check_room, open_workspace
 from daskfleet_stacks.connection import Versions
+from daskfleet_stacks.versions import read_own_versions
 
 ROOM = 4 * 2**30
 """Bytes that a build on this machine takes at its height, about."""
@@ -96,7 +96,7 @@ def build_image(request: BuildRequest, progress: Progress) -> Built:
             request.environment, request.provider, arch, workspace.folder, gpu=request.gpu
         )
         workspace.requirements.write_text(environment.text, encoding="utf-8")
-        for note in (*environment.notes, *find_client_differences(environment, read_client_versions())):
+        for note in (*environment.notes, *find_client_differences(environment, read_own_versions())):
             progress.step(note)
         common = {
             "family": family,

@@ -8,8 +8,8 @@ from daskfleet.providers.stack.aws.clients import Clients, explain_aws_errors, f
 from daskfleet.providers.stack.cloud import Check
 from daskfleet.services.images import aws as images
 from daskfleet.services.images.choose import NoFittingImage, choose_image
-from daskfleet.services.images.client import read_client_versions
 from daskfleet_stacks.spec.aws import AwsImage
+from daskfleet_stacks.versions import read_own_versions
 
 FAMILY, GPU_FAMILY = "daskfleet", "daskfleet-gpu"
 TAGS = ("python", "dask", "distributed", "cloudpickle")
@@ -44,7 +44,7 @@ def check_image(clients: Clients, image: AwsImage, arch: str, *, gpu: bool) -> C
 def _check_family(clients: Clients, family: str, arch: str, name: str) -> Check:
     try:
         chosen = choose_image(
-            images.list_images(clients.get("ec2"), family), family, arch, read_client_versions(), provider="aws"
+            images.list_images(clients.get("ec2"), family), family, arch, read_own_versions(), provider="aws"
         )
     except NoFittingImage as error:
         return Check(name, f"image: {error}")
