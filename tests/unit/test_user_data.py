@@ -54,10 +54,10 @@ def unpack(text: str) -> dict[str, Any]:
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_user_data_is_what_the_golden_file_says(name: str):
     file, text = GOLDEN / f"{name}.yaml", render_user_data(DOCUMENTS[name])
-    if os.environ.get("UPDATE_GOLDEN"):
+    if os.environ.get("DASKFLEET_UPDATE_GOLDEN"):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    assert text == file.read_text(), "UPDATE_GOLDEN=1 writes it anew"
+    assert text == file.read_text(), "DASKFLEET_UPDATE_GOLDEN=1 writes it anew"
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
