@@ -130,6 +130,7 @@ class Fleet(Cluster):
         self._provider: Provider | None = None
         self._groups: dict[str, tuple[str, ...]] = {}
         self._reached: Connection | None = None
+        self._changing: set[asyncio.Future[Any]] = set()
         self.security: Security | None = None
         super().__init__(asynchronous=asynchronous, name=name, **cluster_arguments)
         if not self.called_from_running_loop:
@@ -188,6 +189,8 @@ class Fleet(Cluster):
         if self.status.name == "closed":
             return
         await super()._close()
+        if self._changing:  # What has been begun is finished: workers that have been retired lose their machines, too.
+            await asyncio.wait(self._changing)
         if self._shutdown_on_close and self._provider is not None:
             await asyncio.to_thread(self._provider.down, self.name, Quiet())
 
@@ -209,7 +212,7 @@ class Fleet(Cluster):
         return {worker: group for group, workers in self._groups.items() for worker in workers}
 
     def scale(self, n: int, group: str | None = None) -> Any:
-        """Give the fleet, or one of its worker groups, `n` workers.
+        """Give the fleet, or one of its worker groups, `n` workers; `wait_for_workers` waits for them.
 
         Args:
             n: number of workers.
@@ -226,7 +229,7 @@ class Fleet(Cluster):
             n = max(0, n - sum(len(workers) for other, workers in groups.items() if other != group))
 
         def scale(provider: Provider) -> None:
-            provider.scale(self.name, group, provider.count_units(self.name, group, n), Quiet())
+            provider.scale(self.name, group, provider.count_units(self.name, group, n), Quiet(), timeout=0)
 
         await self._change(scale)
 
@@ -261,7 +264,10 @@ class Fleet(Cluster):
             change(provider)
             return provider.list_groups(self.name)
 
-        self._groups = await asyncio.to_thread(change_and_look)
+        task = asyncio.ensure_future(asyncio.to_thread(change_and_look))
+        self._changing.add(task)
+        task.add_done_callback(self._changing.discard)
+        self._groups = await asyncio.shield(task)
 
 
 class _Log(Quiet, Progress):

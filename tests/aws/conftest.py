@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,13 +14,6 @@ from image.built import BuiltImage
 from image.conftest import FIRST_SECONDS, image
 
 __all__ = ["image"]
-
-collect_ignore = (
-    []
-    if os.environ.get("DASKFLEET_SWEEPS") == "1"
-    else ["test_kill_sweep.py", "test_fault_sweep.py", "test_standing_fleets.py"]
-)
-"""The sweeps take many minutes on a machine with other work: they are asked for."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

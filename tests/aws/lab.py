@@ -36,6 +36,7 @@ class Lab:
     cloud: AwsCloud
     cli: CommandLine
     image_id: str
+    image: BuiltImage
 
     def find_tagged(self, fleet: str) -> list[str]:
         """Everything that AWS still has of a fleet."""
@@ -52,7 +53,7 @@ def open_lab(folder: Path, engine: Engine, image: BuiltImage) -> Iterator[Lab]:
         cli.before = tuple(network.inside([]))
         cli.variables = render_variables(engine, folder, cloud.aws.services.endpoint_url)
         try:
-            yield Lab(network, cloud, cli, ami)
+            yield Lab(network, cloud, cli, ami, image)
         finally:
             cli.cleanup()
 

@@ -9,23 +9,24 @@ import signal
 import stat
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from aws.lab import render_fleet
 from aws.pretend import Pretended, lives, pretend_nodes
 from aws.region import Region, open_region
-from aws_calls import Call, Refusal, denied
+from aws_calls import Call
 from engine.engine import Engine
 from harness import await_true
+from machines.aws.instances import parse_tags
 from machines.metadata import REGION
+from machines.moto_market import SOLD_OUT
 
 PRIVATE = {"access": "{mode: private}"}
-EXPIRED = Refusal("ExpiredToken", "The security token included in the request is expired", 403)
 
 
 @pytest.fixture(scope="module")
@@ -165,84 +166,50 @@ def test_a_fleet_whose_scheduler_never_comes_up_is_removed_again(region: Region)
     assert not (region.cli.home / "fleets/headless").exists()
 
 
-def test_a_refused_call_is_named_with_what_to_do_and_nothing_is_left(region: Region) -> None:
-    region.proxy.interfere = lambda call: denied(call) if call.action == "CreateLaunchTemplate" else None
-    done = region.cli.run("up", write(region, "denied"), "--yes", timeout=300)
-    assert done.returncode == 1
-    assert "CreateLaunchTemplate" in done.stderr
-    assert "what to do: this identity may not do that" in done.stderr
-    assert "Traceback" not in done.stderr
-    region.proxy.clear()
-    assert region.find_tagged("denied") == []
-
-
-def test_credentials_that_expire_in_the_middle_stop_it_and_it_goes_on_with_new_ones(region: Region) -> None:
-    cli, name = region.cli, "expiring"
-    made: list[str] = []
-
-    def expire(call: Call) -> Refusal | None:
-        made.append(call.action)
-        return EXPIRED if "CreateNatGateway" in made else None
-
-    region.proxy.interfere = expire
-    done = cli.run("up", write(region, name), "--yes", timeout=300)
-    assert done.returncode == 1
-    assert "Renew them" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert f"`daskfleet up` goes on with it, `daskfleet down {name}` removes it" in done.stderr
-    region.proxy.clear()
-    with pretend_nodes(region):
-        assert cli.run("up", write(region, name), "--yes", timeout=300).returncode == 0
-    down(region, name)
-
-
-def kill_during(region: Region, name: str, action: str, *signals: int, whole: bool = False) -> subprocess.Popen[str]:
-    """Start `up`, and send signals once AWS has done a call of this kind."""
+def test_an_up_of_a_new_fleet_that_is_told_to_stop_leaves_nothing(region: Region) -> None:
     reached: list[Call] = []
-    region.proxy.after = lambda call: reached.append(call) if call.action == action else None
-    process = region.cli.start("up", write(region, name), "--yes")
-    await_true(lambda: reached or process.poll() is not None, f"{action} of {name}", timeout=100)
-    family = [psutil.Process(process.pid)]
-    if whole:
-        family += family[0].children(recursive=True)
-    for number in signals:
-        for each in family:
-            each.send_signal(number)
+    region.proxy.after = lambda call: reached.append(call) if call.action == "CreateLaunchTemplate" else None
+    process = region.cli.start("up", write(region, "stopped"), "--yes")
+    await_true(lambda: reached or process.poll() is not None, "the launch template", timeout=100)
+    process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=300)
-    region.proxy.clear()
-    process.told = err  # type: ignore[attr-defined]
-    return process
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "term"])
-def test_an_interrupted_up_of_a_new_fleet_leaves_nothing(region: Region, number: int) -> None:
-    process = kill_during(region, "stopped", "CreateLaunchTemplate", number)
     assert process.returncode == 130
-    assert "telling the engine to stop" in process.told  # type: ignore[attr-defined]
+    assert "telling the engine to stop" in err
     assert region.find_tagged("stopped") == []
     assert not (region.cli.home / "fleets/stopped").exists()
 
 
-@pytest.mark.parametrize("action", ["CreateVpc", "RunInstances", "CreateAutoScalingGroup"])
-def test_an_up_that_was_killed_with_its_engine_is_removed_by_down(region: Region, action: str) -> None:
-    assert kill_during(region, "killed", action, signal.SIGKILL, whole=True).returncode == -signal.SIGKILL
-    down(region, "killed")
-
-
-def test_an_up_that_was_killed_with_its_engine_is_finished_by_the_next(region: Region) -> None:
-    kill_during(region, "again", "RunInstances", signal.SIGKILL, whole=True)
+def test_what_the_spot_market_has_not_is_taken_on_demand_where_that_is_wanted(region: Region) -> None:
+    cli, name = region.cli, "market"
+    region.call("ssm", "put_parameter", Name=SOLD_OUT, Value='{"spot": ["*"]}', Type="String")
+    groups = "[{name: cpu, instance_types: [m7i.large], count: 2, spot: fallback}, "
+    groups += "{name: cheap, instance_types: [m7i.large, m6i.large], count: 1, spot: only}]"
+    file = cli.write(render_fleet(name, workers=groups), f"{name}.yaml")
     with pretend_nodes(region):
-        done = region.cli.run("up", write(region, "again"), "--yes", timeout=300)
-    assert done.returncode == 0, done.stderr
-    instances = region.call("ec2", "describe_instances", Filters=[{"Name": "tag:daskfleet:fleet", "Values": ["again"]}])
-    running = [
-        each["InstanceId"]
-        for reservation in instances["Reservations"]
-        for each in reservation["Instances"]
-        if each["State"]["Name"] == "running"
-    ]
-    assert len(running) == 3
-    down(region, "again")
+        done = cli.run("up", file, "--yes", "--share", "0.6", timeout=200)
+        assert done.returncode == 0, done.stderr
+        assert "group cpu: taking 2 on-demand for what the spot market has not" in done.stderr
+        assert "group cheap: Could not launch Spot Instances" in done.stderr
+        status = json.loads(cli.ok("status", name, "--json"))
+        assert {each["name"]: each["wanted"] for each in status["groups"]} == {"cpu": 2, "cheap": 1}
+        assert status["state"] == "degraded"
+        assert any("group cheap: the cloud has not launched all" in each for each in status["problems"])
+        done = cli.run("up", file, "--yes", "--timeout", "2", timeout=200)
+        assert done.returncode == 1
+        assert "1 machine of group cheap not launched: Could not launch Spot Instances" in done.stderr
+        assert "name more instance types, say `spot: fallback`, ask for more quota" in done.stderr
+        region.call("ssm", "put_parameter", Name=SOLD_OUT, Value='{"spot": ["m7i.large"]}', Overwrite=True)
+        assert cli.run("scale", name, "cheap", "2", timeout=200).returncode == 0
+    found = region.call("ec2", "describe_instances", Filters=[{"Name": "instance-state-name", "Values": ["running"]}])
+    bought = Counter(
+        (parse_tags(each).get("daskfleet:group", "scheduler"), each["InstanceType"], each.get("InstanceLifecycle"))
+        for one in found["Reservations"]
+        for each in one["Instances"]
+        if parse_tags(each).get("daskfleet:fleet") == name
+    )
+    del bought["scheduler", "m7i.large", None]
+    assert bought == {("cpu", "m7i.large", None): 2, ("cheap", "m6i.large", "spot"): 2}
+    down(region, name)
 
 
 @pytest.fixture(scope="module")
@@ -324,27 +291,6 @@ def test_a_fleet_that_is_not_there_is_told(elsewhere: Region) -> None:
     done = elsewhere.cli.run("down", "nobody", "--provider", "aws", "--region", REGION)
     assert f"nothing in aws {REGION} carries the tag of a fleet 'nobody'" in done.stdout
     assert elsewhere.cli.run("down", "nobody", "--provider", "aws").returncode == 2
-
-
-def test_what_others_have_changed_is_shown_and_mended(region: Region, standing: Region) -> None:
-    call = standing.call
-    wanted = [
-        {"Name": "tag:daskfleet:fleet", "Values": ["standing"]},
-        {"Name": "tag:daskfleet:role", "Values": ["scheduler"]},
-    ]
-    group = call("ec2", "describe_security_groups", Filters=wanted)["SecurityGroups"][0]["GroupId"]
-    rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
-    call("ec2", "authorize_security_group_ingress", GroupId=group, IpPermissions=[rule])
-    vpc = call("ec2", "describe_vpcs", Filters=wanted[:1])["Vpcs"][0]["VpcId"]
-    call("ec2", "create_tags", Resources=[vpc], Tags=[{"Key": "daskfleet:role", "Value": "mine"}])
-    plan = json.loads(standing.cli.ok("preview", "standing.yaml", "--refresh", "--json", timeout=100))
-    assert [each["name"] for each in plan["drift"]] == ["standing-network-vpc"]
-    assert [each["what"].partition(" into ")[0] for each in plan["openings"]] == ["tcp 22 from 0.0.0.0/0"]
-    assert [each["name"] for each in plan["changes"]["update"]] == ["standing-network-vpc"]
-    standing.cli.ok("up", "standing.yaml", "--yes", timeout=200)
-    assert "nothing to change" in standing.cli.ok("preview", "standing.yaml", "--refresh", timeout=100)
-    permissions = call("ec2", "describe_security_groups", GroupIds=[group])["SecurityGroups"][0]["IpPermissions"]
-    assert not any(each.get("IpRanges") for each in permissions)
 
 
 def test_doctor_tells_everything_that_is_wrong_at_once(region: Region) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from aws.fleets import FILE, SECONDS, assert_nothing_is_left, bring_up, take_down, write_fleet
+from aws.fleets import FILE, NAME, SECONDS, assert_nothing_is_left, bring_up, take_down, write_fleet
 from aws.moments import watched_copy
 from aws.region import Region, open_region
 from aws.sweeps import FULL, Case, sweep
@@ -123,6 +123,8 @@ def test_credentials_that_expire_stop_it_and_the_same_command_goes_on(empty: Reg
             region.proxy.interfere = interfere
             told = fail_up(region)
             assert "Renew them" in told
+            if action != "GetCallerIdentity":
+                assert f"`daskfleet up` goes on with it, `daskfleet down {NAME}` removes it" in told
             region.proxy.clear()
             bring_up(region)
             take_down(region)

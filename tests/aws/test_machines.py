@@ -44,6 +44,9 @@ def test_with_access_by_ssh_everything_goes_through_one_tunnel_that_down_closes(
     cli = lab.cli
     cli.ok("up", cli.write(render_fleet(access=f"{{mode: ssh, allowed_cidrs: [{CLIENT}]}}")), "--yes", timeout=300)
     assert compute(lab, "research") == f"{SQUARES} 2"
+    assert cli.ok("run", "research", str(cli.cwd / "squares.py"), timeout=120).strip() == f"{SQUARES} 2"
+    assert cli.ok("ssh", "research", "--", "systemctl", "is-active", "daskfleet-node").strip() == "active"
+    assert cli.run("ssh", "research", "--", "exit", "7").returncode == 7
     connection = cli.connection("research")
     assert re.fullmatch(r"tls://127\.0\.0\.1:\d+", connection["scheduler_address"])
     assert "PRIVATE KEY" not in json.dumps(connection)

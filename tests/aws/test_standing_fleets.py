@@ -61,15 +61,19 @@ def test_what_others_deleted_and_opened_is_shown_by_preview_and_mended_by_up(reg
     )
     region.call("ec2", "delete_route", RouteTableId=table, DestinationCidrBlock="0.0.0.0/0")
     region.call("ec2", "authorize_security_group_ingress", GroupId=group, IpPermissions=[OPEN])
+    vpc = find(region, "describe_vpcs", "Vpcs")[0]["VpcId"]
+    region.call("ec2", "create_tags", Resources=[vpc], Tags=[{"Key": "daskfleet:role", "Value": "mine"}])
     region.proxy.clear()
 
     plan = json.loads(region.cli.ok("preview", FILE, "--refresh", "--json", timeout=SECONDS))
     assert {(each["type"], each["change"]) for each in plan["drift"]} == {
         ("vpc.SecurityGroupIngressRule", "delete"),
         ("ec2.Route", "delete"),
+        ("ec2.Vpc", "update"),
     }
     assert [each["what"].partition(" into ")[0] for each in plan["openings"]] == ["tcp 8786 from 0.0.0.0/0"]
     assert {each["type"] for each in plan["changes"]["create"]} == {"vpc.SecurityGroupIngressRule", "ec2.Route"}
+    assert [each["type"] for each in plan["changes"]["update"]] == ["ec2.Vpc"]
     assert not any(call.changes for call in region.proxy.calls)
 
     bring_up(region, FILE)

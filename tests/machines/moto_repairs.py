@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from moto.autoscaling.models import FakeAutoScalingGroup
+import moto_market
 from moto.ec2.models.nat_gateways import NatGateway, NatGatewayBackend
 from moto.ec2.models.subnets import Subnet
 from moto.iam.exceptions import NotFoundException
@@ -19,16 +19,6 @@ def choose_free_address(self: Subnet, instance: Any) -> str:
     while (address := choose_address(self, instance)) in taken:
         continue  # It counts as given now.
     return address
-
-
-read_type = FakeAutoScalingGroup.instance_type.fget
-
-
-def choose_type(self: FakeAutoScalingGroup) -> str | None:
-    """The first of a group's own instance types, where it has any; moto looks at those of its launch template only."""
-    template = (self.mixed_instances_policy or {}).get("LaunchTemplate", {})
-    own: list[str] = [each["InstanceType"] for each in template.get("Overrides") or () if "InstanceType" in each]
-    return own[0] if own else read_type(self)
 
 
 delete_gateway = NatGatewayBackend.delete_nat_gateway
@@ -56,7 +46,7 @@ def take_role_that_is_there(self: Any, profile_name: str, role_name: str) -> Non
 
 def repair() -> None:
     """Put all of it into moto."""
-    FakeAutoScalingGroup.instance_type = property(choose_type)  # type: ignore[assignment]
+    moto_market.repair()
     IAMBackend.remove_role_from_instance_profile = take_role_that_is_there  # type: ignore[method-assign]
     NatGatewayBackend.delete_nat_gateway = delete_gateway_with_interface  # type: ignore[method-assign]
     Subnet.get_available_subnet_ip = choose_free_address  # type: ignore[method-assign]

@@ -10,12 +10,14 @@ import pytest
 from daskfleet.errors import FleetError
 from daskfleet.providers.stack.aws.checks import check_region, check_types
 from daskfleet.providers.stack.aws.clients import explain_aws_errors, is_missing
+from daskfleet.providers.stack.aws.image_check import describe_differences
 from daskfleet.providers.stack.aws.instance_types import Kind, TypeFacts, combine, parse_type
 from daskfleet.providers.stack.aws.leftovers import EC2, ORDER, read_items
 from daskfleet.providers.stack.aws.logs import parse_events
 from daskfleet.providers.stack.aws.machines import find_refusal, name_node, read_machine
 from daskfleet.providers.stack.aws.openings import describe_rule
 from daskfleet.providers.stack.aws.removal import REMOVERS
+from daskfleet_stacks.connection import Versions
 
 NOW = datetime.datetime(2026, 1, 31, 10, tzinfo=datetime.UTC)
 
@@ -192,3 +194,11 @@ def test_missing_credentials_are_told():
 
     with pytest.raises(FleetError, match="there are no AWS credentials"), explain_aws_errors():
         raise NoCredentialsError
+
+
+def test_an_image_that_holds_other_versions_than_the_client_is_told():
+    client = Versions(python="3.11.7", dask="2026.1.0", distributed="2026.1.0", cloudpickle="3.1.0")
+    held = {"python": "3.11", "dask": "2026.1.0", "distributed": "2026.1.0", "cloudpickle": "3.1.0"}
+    assert describe_differences(held, client) == ""
+    told = describe_differences(held | {"python": "3.12", "dask": "2025.1.0"}, client)
+    assert told.startswith(", with python 3.12 (here 3.11), dask 2025.1.0 (here 2026.1.0): scripts need")

@@ -232,7 +232,8 @@ class Provider(ABC):
         """Give a worker group `count` of `UNIT`. Workers that leave hand their data over first.
 
         Args:
-            timeout: seconds until new workers must have registered; `None` is `UP_SECONDS`.
+            timeout: seconds until new workers must have registered; `None` is `UP_SECONDS`, and with 0 nobody waits
+                for them.
         """
 
     def count_units(self, name: str, group: str, workers: int) -> int:

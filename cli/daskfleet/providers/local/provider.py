@@ -371,7 +371,8 @@ class LocalProvider(Provider):
             return {group: choose_workers(group, count, state.find_group(group).workers)}
 
         state, paths = self._change_workers(name, change, progress)
-        self._wait(state, paths, progress, timeout)
+        if timeout > 0:
+            self._wait(state, paths, progress, timeout)
 
     def remove_workers(self, name: str, workers: Collection[str]) -> None:
         def change(state: LocalState) -> dict[str, tuple[str, ...]]:

@@ -22,7 +22,7 @@ from daskfleet_stacks.spec.fields import MAX_WORKERS
 
 
 def scale_group(name: str, group: str, count: int, progress: Progress, *, timeout: float) -> None:
-    """Give a group `count` machines, and wait for new ones.
+    """Give a group `count` machines, and wait for new ones, unless `timeout` is 0.
 
     Raises:
         FleetError: there is no such group, or the machines did not come up in time.
@@ -45,7 +45,7 @@ def scale_group(name: str, group: str, count: int, progress: Progress, *, timeou
         elif count > before:
             progress.step(f"group {group}: {before} to {count} machines")
             cloud.set_count(resources, count)
-    if count > before:
+    if count > before and timeout > 0:
         waiter = Waiter(cloud, name, state.resources, {group: count}, progress, fallback=state.fallback_groups)
         waiter.wait(timeout, 1.0)
 

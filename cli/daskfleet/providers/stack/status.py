@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from daskfleet.providers.scheduler import ask_workers
 from daskfleet.providers.stack.cloud import Cloud, Machine
 from daskfleet.providers.stack.clouds import load_cloud
 from daskfleet.providers.stack.nodes import SCHEDULER, MarkBook
+from daskfleet.providers.stack.redact import redact
 from daskfleet.providers.stack.scaling import is_there, parse_host
 from daskfleet.providers.stack.state import GroupState, StackState, StateDamaged, read_state
 from daskfleet.providers.stack.waiting import Waiter
@@ -35,6 +37,8 @@ class View:
     """Machines that each group wants; `None` where the cloud could not be asked."""
     workers: list[WorkerStatus] | None = None
     """What the scheduler knows; `None` where it could not be asked."""
+    shortages: dict[str, str] = field(default_factory=dict)
+    """What the cloud says where a group has fewer machines than it wants."""
     problems: list[str] = field(default_factory=list)
 
 
@@ -82,6 +86,9 @@ def _ask_cloud(cloud: Cloud, name: str, state: StackState, view: View) -> None:
     waiter.look()
     view.machines, view.book = waiter.machines, waiter.book
     view.counts = cloud.count_machines(state.resources.groups)
+    there = Counter(machine.group for machine in view.machines if is_there(machine))
+    short = [group for group in state.resources.groups if there[group.name] < view.counts.get(group.name, 0)]
+    view.shortages = cloud.explain_shortages(short)
 
 
 def build_status(name: str, state: StackState, connection: Connection, view: View) -> FleetStatus:
@@ -99,6 +106,10 @@ def build_status(name: str, state: StackState, connection: Connection, view: Vie
             for group in state.groups
             if group.id and group.name not in view.counts
         ]
+    problems += [
+        f"group {group}: the cloud has not launched all of its machines: {redact(said)}"
+        for group, said in view.shortages.items()
+    ]
     problems += [f"node {node.name}: {node.failure}" for group in groups for node in group.nodes if node.failure]
     return FleetStatus(
         fleet=name,
@@ -159,4 +170,4 @@ def _judge(scheduler: NodeStatus, groups: tuple[GroupStatus, ...], view: View) -
     if all(len(group.workers) == group.wanted for group in groups) and scheduler.state == "running":
         return "running"
     failed = any(node.failure for group in groups for node in group.nodes) or scheduler.failure is not None
-    return "degraded" if failed else "starting"
+    return "degraded" if failed or view.shortages else "starting"

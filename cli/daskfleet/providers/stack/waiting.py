@@ -18,7 +18,7 @@ POLL_SECONDS = 2.0
 LATE_SECONDS = 300.0
 """Marks may arrive that much later than they were written, or be written by a clock that is that much behind."""
 
-SHORTAGE_SECONDS = 30.0
+SHORTAGE_SECONDS = 15.0
 """How long a group may be without its machines before the cloud is asked why; and between one question and the next."""
 
 MEMORY_SECONDS = 24 * 3600.0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from daskfleet.providers.stack.aws.clients import Clients, explain_aws_errors, find_tag
 from daskfleet.providers.stack.cloud import Check
 from daskfleet.services.images import aws as images
 from daskfleet.services.images.choose import NoFittingImage, choose_image
+from daskfleet_stacks.connection import Versions
 from daskfleet_stacks.spec.aws import AwsImage
 from daskfleet_stacks.versions import read_own_versions
 
@@ -38,7 +41,19 @@ def check_image(clients: Clients, image: AwsImage, arch: str, *, gpu: bool) -> C
             f"image: {found['ImageId']} lacks the tags {', '.join(missing)}, and so does not say what clients must "
             "fit; take one that `daskfleet image build` made, or give it its tags",
         )
-    return Check(name, found=found["ImageId"])
+    held = {tag: find_tag(found, f"daskfleet:{tag}") or "" for tag in TAGS}
+    return Check(name, found=f"{found['ImageId']}{describe_differences(held, read_own_versions())}")
+
+
+def describe_differences(held: Mapping[str, str], client: Versions) -> str:
+    """What of an image that somebody chose does not fit this client, to be told: scripts may run elsewhere. Pure."""
+    own = dataclasses.asdict(client) | {"python": ".".join(client.python.split(".")[:2])}
+    differences = [
+        f"{package} {version} (here {own[package]})"
+        for package, version in held.items()
+        if own[package] != (".".join(version.split(".")[:2]) if package == "python" else version)
+    ]
+    return f", with {', '.join(differences)}: scripts need the same versions as the image" if differences else ""
 
 
 def _check_family(clients: Clients, family: str, arch: str, name: str) -> Check:

@@ -122,11 +122,12 @@ def take_on_demand(clients: Clients, group: GroupResources, count: int) -> None:
         answer = client.describe_auto_scaling_groups(AutoScalingGroupNames=[group.id])["AutoScalingGroups"]
         if not answer:
             return
-        policy = answer[0].get("MixedInstancesPolicy") or {}
-        before = int((policy.get("InstancesDistribution") or {}).get("OnDemandBaseCapacity") or 0)
+        distribution = (answer[0].get("MixedInstancesPolicy") or {}).get("InstancesDistribution") or {}
+        base = int(distribution.get("OnDemandBaseCapacity") or 0) + count
+        # What of the policy is not named stays; whether that holds inside of the distribution, AWS does not say.
         client.update_auto_scaling_group(
             AutoScalingGroupName=group.id,
-            MixedInstancesPolicy={"InstancesDistribution": {"OnDemandBaseCapacity": before + count}},
+            MixedInstancesPolicy={"InstancesDistribution": {**distribution, "OnDemandBaseCapacity": base}},
         )
 
 
