@@ -10,10 +10,11 @@ import pytest
 from daskfleet.errors import FleetError
 from daskfleet.progress import Quiet
 from daskfleet.services.images import local_build, packer
+from daskfleet.services.images.catalogue import load_cloud
 from daskfleet.services.images.local_build import plan_accelerator
 from daskfleet.services.images.logged import Program, run_logged
 from daskfleet.services.images.packer_output import explain_failure, find_image_id, parse_artifacts, parse_step
-from daskfleet.services.images.settings import PROVIDERS, SETTINGS, UNSUPPORTED, plan_variables
+from daskfleet.services.images.settings import PLACES, PROVIDERS, SETTINGS, choose_place, plan_variables
 
 # Which packer
 
@@ -169,9 +170,20 @@ def test_every_setting_that_is_missing_is_told():
     assert str(caught.value).count("azure needs it") == 3
 
 
-def test_every_provider_is_built_and_is_listed_or_says_why_not():
+def test_every_provider_is_built_and_is_listed():
     assert set(SETTINGS) == set(packer.SOURCES) == set(PROVIDERS)
-    assert set(UNSUPPORTED) == {"gcp", "azure"}
+    assert {*PLACES, "local"} == set(PROVIDERS)
+    for provider in PLACES:
+        assert {"connect", "list_images", "delete_images"} <= set(dir(load_cloud(provider)))
+
+
+def test_where_images_are_is_said_by_an_option_or_by_the_environment():
+    assert choose_place("gcp", {"project": "a"}, {"GOOGLE_CLOUD_PROJECT": "b"}) == "a"
+    assert choose_place("gcp", {"project": None}, {"GOOGLE_CLOUD_PROJECT": "b"}) == "b"
+    assert choose_place("azure", {}, {"AZURE_SUBSCRIPTION_ID": "c"}) == "c"
+    assert choose_place("local", {"region": None}, {"AWS_REGION": "d"}) is None
+    with pytest.raises(FleetError, match=r"--region: 'x': this is for aws, and the provider is local"):
+        choose_place("local", {"region": "x"}, {})
 
 
 # On this machine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -37,11 +38,20 @@ class Architecture(StrEnum):
 
 
 ProviderOption = Annotated[
-    str, typer.Option("--provider", metavar="local|aws", help="Whose images: of this machine, or of an AWS account.")
+    str,
+    typer.Option("--provider", metavar="local|aws|gcp|azure", help="Whose images: of this machine, or your own there."),
 ]
 RegionOption = Annotated[
     str | None,
     typer.Option("--region", metavar="REGION", help="AWS: the region; else AWS_REGION or your profile says it."),
+]
+ProjectOption = Annotated[
+    str | None,
+    typer.Option("--project", metavar="PROJECT", help="Google Cloud: the project; else GOOGLE_CLOUD_PROJECT says it."),
+]
+SubscriptionOption = Annotated[
+    str | None,
+    typer.Option("--subscription", metavar="ID", help="Azure: the subscription; else ARM_SUBSCRIPTION_ID says it."),
 ]
 ImageArgument = Annotated[
     str, typer.Argument(metavar="FAMILY/VERSION", help="The image, as `list` names it.", autocompletion=complete_images)
@@ -163,6 +173,8 @@ def list_images(
         str | None, typer.Option(metavar="NAME", help="Only this family.", autocompletion=complete_families)
     ] = None,
     region: RegionOption = None,
+    project: ProjectOption = None,
+    subscription: SubscriptionOption = None,
     json: JsonOption = False,
 ) -> None:
     """List images, each family's newest first.
@@ -177,7 +189,7 @@ def list_images(
 
     if family is not None:
         check_family(family)
-    images = list_images(provider, region, family)
+    images = list_images(provider, _choose_place(provider, region, project, subscription), family)
     defaults = find_defaults(images, read_own_versions())
     if json:
         print_json([{**each.as_dict(), "default": each.id in defaults} for each in images])
@@ -215,6 +227,8 @@ def show(
     packages: Annotated[bool, typer.Option("--packages", help="List every Python package in it.")] = False,
     provider: ProviderOption = "local",
     region: RegionOption = None,
+    project: ProjectOption = None,
+    subscription: SubscriptionOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show what is inside an image, and how it first booted."""
@@ -225,7 +239,7 @@ def show(
 
     family, version = parse_image_name(name)
     client = read_own_versions()
-    images = list_images(provider, region)
+    images = list_images(provider, _choose_place(provider, region, project, subscription))
     found = find_image(images, family, version, client)
     details = read_details(found)
     is_default = found.id in find_defaults(images, client)
@@ -253,23 +267,26 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     provider: ProviderOption = "local",
     region: RegionOption = None,
+    project: ProjectOption = None,
+    subscription: SubscriptionOption = None,
 ) -> None:
     """Delete an image; on AWS its snapshots, too.
 
     It asks on a terminal; elsewhere it needs --yes. Fleets that run keep running; what boots from it later does not.
     """
     from daskfleet.errors import FleetError
-    from daskfleet.services.images import aws, store
-    from daskfleet.services.images.catalogue import find_image, list_images
+    from daskfleet.services.images.catalogue import delete_images, find_image, list_images
     from daskfleet.services.images.names import parse_image_name
+    from daskfleet.services.images.settings import PLACES
     from daskfleet_stacks.versions import read_own_versions
 
     family, version = parse_image_name(name)
     if version is None:
         raise FleetError(f"{name}: delete one version at a time, as FAMILY/VERSION; `daskfleet image list` shows them.")
+    place = _choose_place(provider, region, project, subscription)
     found = None
     try:
-        found = find_image(list_images(provider, region, family), family, version, read_own_versions())
+        found = find_image(list_images(provider, place, family), family, version, read_own_versions())
     except FleetError:
         if provider != "aws":  # There, a deletion that was killed may have left snapshots.
             raise
@@ -280,16 +297,21 @@ def delete(
         if not typer.confirm(f"Delete {what}?", default=False):
             print("nothing was deleted")
             raise typer.Exit(1)
-    if provider == "aws":
-        removed = aws.delete_images(aws.connect(region), family, version)
-        if not removed:
-            raise FleetError(
-                f"there is no image {name} in this region; `daskfleet image list --provider aws` shows them."
-            )
-        print(f"deleted {name}: {', '.join(removed)}")
-        return
-    store.delete_image(family, version)
-    print(f"deleted {name}")
+    removed = delete_images(provider, place, family, version)
+    if not removed:
+        raise FleetError(
+            f"there is no image {name} in this {PLACES[provider]}; `daskfleet image list --provider {provider}` shows "
+            "them."
+        )
+    print(f"deleted {name}{'' if provider == 'local' else ': ' + ', '.join(removed)}")
+
+
+def _choose_place(provider: str, region: str | None, project: str | None, subscription: str | None) -> str | None:
+    from daskfleet.services.images.catalogue import check_provider
+    from daskfleet.services.images.settings import choose_place
+
+    check_provider(provider)
+    return choose_place(provider, {"region": region, "project": project, "subscription": subscription}, os.environ)
 
 
 def _print_built(built: Built) -> None:

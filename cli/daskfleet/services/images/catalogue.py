@@ -3,40 +3,63 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 from typing import Any
 
 from daskfleet.errors import FleetError
-from daskfleet.services.images import aws, store
+from daskfleet.services.images import store
 from daskfleet.services.images.choose import find_defaults
 from daskfleet.services.images.model import Image
-from daskfleet.services.images.settings import PROVIDERS, UNSUPPORTED
+from daskfleet.services.images.settings import PROVIDERS
 from daskfleet_stacks.connection import Versions
 
 
 def check_provider(provider: str) -> None:
-    """Refuse a provider of which the images cannot be listed here.
+    """Refuse a provider that there is not.
 
     Raises:
-        FleetError: with the reason and what to do.
+        FleetError: with what there is.
     """
-    if provider in UNSUPPORTED:
-        raise FleetError(f"--provider: '{provider}': {UNSUPPORTED[provider]}.")
     if provider not in PROVIDERS:
         near = difflib.get_close_matches(provider, PROVIDERS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"choose one of: {', '.join(PROVIDERS)}"
         raise FleetError(f"--provider: '{provider}': there is no such provider; {hint}")
 
 
-def list_images(provider: str, region: str | None = None, family: str | None = None) -> list[Image]:
+def list_images(provider: str, place: str | None = None, family: str | None = None) -> list[Image]:
     """The images of a provider, by family, newest first.
+
+    Args:
+        place: the region, the project or the subscription that they are in; see `settings.PLACES`.
 
     Raises:
         FleetError: the provider cannot be asked.
     """
     check_provider(provider)
-    if provider == "aws":
-        return aws.list_images(aws.connect(region), family)
-    return store.list_images(family)
+    if provider == "local":
+        return store.list_images(family)
+    cloud = load_cloud(provider)
+    found: list[Image] = cloud.list_images(cloud.connect(place), family)
+    return found
+
+
+def delete_images(provider: str, place: str | None, family: str, version: str) -> list[str]:
+    """Remove an image and what belongs to it; returns what was removed.
+
+    Raises:
+        FleetError: the provider cannot be asked.
+    """
+    if provider == "local":
+        store.delete_image(family, version)
+        return [f"{family}/{version}"]
+    cloud = load_cloud(provider)
+    removed: list[str] = cloud.delete_images(cloud.connect(place), family, version)
+    return removed
+
+
+def load_cloud(provider: str) -> Any:
+    """The module for a cloud's images: `connect`, `list_images`, `delete_images`."""
+    return importlib.import_module(f"daskfleet.services.images.{provider}")
 
 
 def find_image(images: list[Image], family: str, version: str | None, client: Versions) -> Image:

@@ -47,13 +47,8 @@ SETTINGS: dict[str, dict[str, Setting]] = {
 }
 """By provider and option, without its hyphens."""
 
-UNSUPPORTED = {
-    "gcp": "images on Google Cloud are not listed, shown or deleted here yet; use "
-    "`gcloud compute images list --filter=labels.daskfleet-family:*` and `gcloud compute images delete`",
-    "azure": "images on Azure are not listed, shown or deleted here yet; use "
-    '`az image list --query "[?tags.\\"daskfleet-family\\"]"` and `az image delete`',
-}
-"""Providers of which the images are not listed, shown or deleted: `{provider: why, and what to do}`."""
+PLACES = {"aws": "region", "gcp": "project", "azure": "subscription"}
+"""The option that says where a cloud's images are."""
 
 UNBUILDABLE = {
     ("local", "aarch64"): "on this machine images are built for x86_64 only; build those for aarch64 in a cloud",
@@ -100,3 +95,23 @@ def plan_variables(provider: str, given: Mapping[str, str | None], environment: 
             "\n".join(problems) if len(problems) == 1 else "\n  ".join(("this build cannot begin:", *problems))
         )
     return variables
+
+
+def choose_place(provider: str, given: Mapping[str, str | None], environment: Mapping[str, str]) -> str | None:
+    """Where a provider's images are: its option, or else what the environment says.
+
+    Raises:
+        FleetError: an option belongs to another provider.
+    """
+    own = PLACES.get(provider)
+    for option, value in given.items():
+        if value is not None and option != own:
+            owner = next(name for name, place in PLACES.items() if place == option)
+            raise FleetError(
+                f"--{option}: {value!r}: this is for {owner}, and the provider is {provider}; leave it out, or say "
+                f"--provider {owner}."
+            )
+    if own is None:
+        return None
+    names = SETTINGS[provider][own].variables
+    return given.get(own) or next((environment[name] for name in names if environment.get(name)), None)
