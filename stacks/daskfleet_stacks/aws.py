@@ -57,6 +57,7 @@ def _build_group_args(group: AwsWorkerGroup) -> FleetGroupArgs:
         "count": group.count,
         "spot": group.spot,
         "volume_gib": group.volume_size,
+        "placement": group.placement,
     }
     if group.threads != "auto":
         args["threads"] = group.threads

@@ -12,12 +12,15 @@ NAME = "research"
 FILE = "fleet.yaml"
 SECONDS = 300.0
 
-SSH = {"access": "{mode: ssh, allowed_cidrs: [198.51.100.7/32]}"}
-"""With a key pair and an address, beside the gateways of a private network."""
+CHANGES = {
+    "access": "{mode: ssh, allowed_cidrs: [198.51.100.7/32]}",
+    "workers": "[{name: cpu, instance_types: [m7i.large], count: 2, placement: cluster}]",
+}
+"""With a key pair, an address and a placement group, beside the gateways of a private network."""
 
 
 def write_fleet(region: Region, name: str = NAME, file: str = FILE) -> str:
-    return region.cli.write(render_fleet(name, **SSH), file)
+    return region.cli.write(render_fleet(name, **CHANGES), file)
 
 
 def bring_up(region: Region, file: str = FILE) -> str:

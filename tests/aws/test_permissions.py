@@ -62,7 +62,7 @@ def read_actions() -> list[str]:
 def test_the_policy_allows_what_a_fleets_life_needs_and_nothing_without_a_reason(region: Region) -> None:
     cli = region.cli
     changes = {
-        "workers": "[{name: cpu, instance_types: [m7i.large], count: 1, spot: fallback}]",
+        "workers": "[{name: cpu, instance_types: [m7i.large], count: 1, spot: fallback, placement: cluster}]",
         "access": "{mode: ssh, allowed_cidrs: [198.51.100.7/32]}",
         "network": "{zones: 2, egress: nat-per-zone}",
     }

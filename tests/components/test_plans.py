@@ -38,6 +38,16 @@ workers:
 tags: {team: climate}
 """,
     ),
+    "cluster": (
+        """
+name: research
+provider: aws
+region: eu-west-1
+workers:
+  - {name: cpu, instance_types: [c7i.8xlarge], count: 4, placement: cluster}
+  - {name: more, instance_types: [m7i.large]}
+""",
+    ),
     "gpu": (
         """
 name: research

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import moto_market
+import moto_placement
 from moto.ec2.models.nat_gateways import NatGateway, NatGatewayBackend
 from moto.ec2.models.subnets import Subnet
 from moto.iam.exceptions import NotFoundException
@@ -47,6 +48,7 @@ def take_role_that_is_there(self: Any, profile_name: str, role_name: str) -> Non
 def repair() -> None:
     """Put all of it into moto."""
     moto_market.repair()
+    moto_placement.repair()
     IAMBackend.remove_role_from_instance_profile = take_role_that_is_there  # type: ignore[method-assign]
     NatGatewayBackend.delete_nat_gateway = delete_gateway_with_interface  # type: ignore[method-assign]
     Subnet.get_available_subnet_ip = choose_free_address  # type: ignore[method-assign]

@@ -12,6 +12,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from aws_calls import CallProxy
+from machines import moto_placement
 from stand_ins import stand_in_path
 from stand_ins.plugin_client import PluginClient
 from stand_ins.world import World
@@ -44,6 +45,7 @@ class Cloud:
 
 @pytest.fixture(scope="session")
 def moto() -> Iterator[str]:
+    moto_placement.repair()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -100,6 +100,7 @@ INTERFACE = "aws:ec2/networkInterface:NetworkInterface"
 INSTANCE = "aws:ec2/instance:Instance"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 KEY_PAIR = "aws:ec2/keyPair:KeyPair"
+PLACEMENT = "aws:ec2/placementGroup:PlacementGroup"
 ROLE = "aws:iam/role:Role"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
@@ -221,6 +222,7 @@ INPUTS: dict[str, Inputs] = {
         ],
         "tags": TAGS,
     },
+    PLACEMENT: lambda world: {"strategy": "cluster", "tags": TAGS},
     KEY_PAIR: lambda world: {"publicKey": PUBLIC_KEY, "tags": TAGS},
     ROLE: lambda world: {
         "assumeRolePolicy": TRUST,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from daskfleet.errors import FleetError
-from daskfleet.providers.stack.aws.checks import check_region, check_types
+from daskfleet.providers.stack.aws.checks import check_placements, check_region, check_types
 from daskfleet.providers.stack.aws.clients import explain_aws_errors, is_missing
 from daskfleet.providers.stack.aws.image_check import describe_differences
 from daskfleet.providers.stack.aws.instance_types import Kind, TypeFacts, combine, parse_type
@@ -104,8 +104,10 @@ def test_what_ec2_tells_of_a_type_is_read():
         "InstanceType": "g6.12xlarge",
         "ProcessorInfo": {"SupportedArchitectures": ["x86_64", "i386"]},
         "GpuInfo": {"Gpus": [{"Manufacturer": "NVIDIA", "Count": 4}, {"Manufacturer": "AMD", "Count": 1}]},
+        "PlacementGroupInfo": {"SupportedStrategies": ["cluster", "spread"]},
     }
-    assert parse_type(answer) == TypeFacts("g6.12xlarge", frozenset({"x86_64"}), 4)
+    found = parse_type(answer)
+    assert found == TypeFacts("g6.12xlarge", frozenset({"x86_64"}), 4, frozenset({"cluster", "spread"}))
     assert parse_type(answer).describe() == "x86_64 with 4 GPUs"
 
 
@@ -202,3 +204,15 @@ def test_an_image_that_holds_other_versions_than_the_client_is_told():
     assert describe_differences(held, client) == ""
     told = describe_differences(held | {"python": "3.12", "dask": "2025.1.0"}, client)
     assert told.startswith(", with python 3.12 (here 3.11), dask 2025.1.0 (here 2026.1.0): scripts need")
+
+
+def test_types_that_cannot_be_close_together_are_told():
+    names = ("m7i.large", "t3.large")
+    answers = [
+        {"InstanceType": name, "PlacementGroupInfo": {"SupportedStrategies": strategies}}
+        for name, strategies in zip(names, (["cluster", "spread"], ["partition", "spread"]), strict=True)
+    ]
+    facts = {each["InstanceType"]: parse_type(each) for each in answers}
+    assert [check.ok for check in check_placements({"a": names[:1]}, facts)] == [True]
+    (wrong,) = check_placements({"a": names}, facts)
+    assert wrong.problem.startswith("placement: 'cluster': machines of t3.large cannot be close together; choose")

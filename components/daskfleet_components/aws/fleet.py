@@ -49,6 +49,8 @@ class AwsFleetGroupArgs(TypedDict):
     """Dask resources of each worker; on machines with GPUs `{GPU: 1}` if not given."""
     volume_gib: NotRequired[int]
     """Size of each machine's disk in GiB."""
+    placement: NotRequired[str]
+    """`zones`, the default: over the network's zones; `cluster`: close together in one."""
 
 
 class AwsFleetNetworkArgs(TypedDict):
@@ -244,6 +246,7 @@ class AwsFleet(pulumi.ComponentResource):
                     "versions": versions,
                     "scheduler_address": scheduler.address,
                     "gpus": kind.gpus,
+                    "placement": group.get("placement", "zones"),
                     "threads": group.get("threads"),
                     "memory_limit": group.get("memory_limit"),
                     "public_ips": args.get("network", {}).get("egress") == "public-ip",

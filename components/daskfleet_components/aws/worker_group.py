@@ -14,6 +14,7 @@ from daskfleet_components.naming import build_tags
 DEFAULT_VOLUME_GIB = 50
 MOST_INSTANCES = 10_000
 SPOTS = ("never", "only", "fallback")
+PLACEMENTS = ("zones", "cluster")
 
 
 class WorkerGroupArgs(TypedDict):
@@ -58,6 +59,8 @@ class WorkerGroupArgs(TypedDict):
     """Dask resources of each worker."""
     volume_gib: NotRequired[int]
     """Size of each machine's disk in GiB, with room for what Dask spills; 50 if not given."""
+    placement: NotRequired[str]
+    """`zones`, the default: over all subnets; `cluster`: close together in the first, in a placement group."""
     public_ips: NotRequired[bool]
     """Whether each machine has a public address, to reach the internet with. Nothing is opened by it."""
     tags: NotRequired[dict[str, str]]
@@ -80,14 +83,24 @@ class AwsWorkerGroup(pulumi.ComponentResource):
         spot = args.get("spot", "never")
         if spot not in SPOTS:
             raise pulumi.RunError(f"{name}: spot: {spot!r} is none; give one of {', '.join(SPOTS)}.")
+        placement = args.get("placement", "zones")
+        if placement not in PLACEMENTS:
+            raise pulumi.RunError(f"{name}: placement: {placement!r} is none; give one of {', '.join(PLACEMENTS)}.")
         tags = build_tags(args["fleet"], "worker", group=args["group"], extra=args.get("tags"))
         template = self._make_template(name, args, tags)
+        subnets = pulumi.Output.from_input(args["subnet_ids"])
+        cluster = None
+        if placement == "cluster":  # Which is in one zone.
+            child = pulumi.ResourceOptions(parent=self)
+            cluster = aws.ec2.PlacementGroup(name, strategy="cluster", tags=tags, opts=child)
+            subnets = subnets.apply(lambda known: known[:1])
         group = aws.autoscaling.Group(
             name,
             min_size=0,
             max_size=MOST_INSTANCES,
             desired_capacity=args.get("count", 1),
-            vpc_zone_identifiers=args["subnet_ids"],
+            vpc_zone_identifiers=subnets,
+            placement_group=cluster.name if cluster is not None else None,
             health_check_type="EC2",
             capacity_rebalance=spot != "never",
             # Moving a machine to another zone for symmetry's sake would stop its tasks.

@@ -141,6 +141,9 @@ class AwsWorkerGroup(SpecModel):
     given."""
     volume_size: Volume = 50
     """GiB of each machine's disk, which is encrypted; Dask spills to it."""
+    placement: Literal["zones", "cluster"] = "zones"
+    """`zones`: over the network's zones; `cluster`: close together in one of them, a cluster placement group, for tasks
+    that exchange much data."""
 
 
 class AwsAccess(SpecModel):

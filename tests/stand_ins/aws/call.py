@@ -14,7 +14,7 @@ from stand_ins.core.errors import Cancelled, Refused
 
 T = TypeVar("T")
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 3.0
-GONE = re.compile(r"NotFound|NoSuchEntity|^NatGatewayMalformed$")
+GONE = re.compile(r"NotFound|NoSuchEntity|^NatGatewayMalformed$|^InvalidPlacementGroup\.Unknown$")
 """The error codes for something that is not there, of all the services here."""
 
 

@@ -15,6 +15,7 @@ from daskfleet.providers.stack.aws.image_check import check_image
 from daskfleet.providers.stack.aws.instance_types import TypeFacts, combine, parse_type
 from daskfleet.providers.stack.cloud import Check
 from daskfleet_stacks.spec import AwsFleetSpec, FleetSpec
+from daskfleet_stacks.spec.aws import AwsWorkerGroup
 
 SCHEDULER = "scheduler"
 
@@ -37,6 +38,7 @@ def check_fleet(clients: Clients, spec: FleetSpec) -> list[Check]:
         except FleetError as error:
             return [credentials, is_open.result(), Check("instance types", str(error))]
     types = check_types(wanted, facts, clients.region)
+    types += check_placements({group.name: group.instance_types for group in clustered(spec)}, facts)
     kinds = {
         (kind.architecture, kind.gpus > 0 and group != SCHEDULER)
         for group, names in wanted.items()
@@ -126,6 +128,24 @@ def check_types(wanted: Mapping[str, tuple[str, ...]], facts: Mapping[str, TypeF
             )
         found = ", ".join(f"{each.name} ({each.describe()})" for each in known)
         checks.append(Check(f"instance types of {group}", "; ".join(problems), found))
+    return checks
+
+
+def clustered(spec: AwsFleetSpec) -> list[AwsWorkerGroup]:
+    """The groups whose machines are close together. Pure."""
+    return [group for group in spec.workers if group.placement == "cluster"]
+
+
+def check_placements(wanted: Mapping[str, tuple[str, ...]], facts: Mapping[str, TypeFacts]) -> list[Check]:
+    """Whether instance types may be in a cluster placement group. Pure."""
+    checks = []
+    for group, names in wanted.items():
+        wrong = [name for name in names if name in facts and "cluster" not in facts[name].placements]
+        problem = (
+            f"placement: 'cluster': machines of {', '.join(wrong)} cannot be close together; choose other types, or "
+            "leave it out"
+        )
+        checks.append(Check(f"placement of {group}", problem if wrong else "", "close together, in one zone"))
     return checks
 
 

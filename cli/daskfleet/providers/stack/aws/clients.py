@@ -89,7 +89,7 @@ def is_missing(error: Any) -> bool:
     message = str(error.response.get("Error", {}).get("Message", ""))
     return (
         "NotFound" in code
-        or code in ("NoSuchEntity", "ResourceNotFoundException", "NatGatewayNotFound")
+        or code in ("NoSuchEntity", "ResourceNotFoundException", "NatGatewayNotFound", "InvalidPlacementGroup.Unknown")
         or (code in ("ValidationError", "InvalidParameterException") and "not found" in message.lower())
     )
 

@@ -18,6 +18,8 @@ class TypeFacts:
     architectures: frozenset[str]
     gpus: int
     """NVIDIA GPUs."""
+    placements: frozenset[str] = frozenset()
+    """Strategies of placement groups that it may be in."""
 
     def describe(self) -> str:
         """`x86_64`, `aarch64 with 4 GPUs`."""
@@ -42,7 +44,10 @@ def parse_type(answer: Mapping[str, Any]) -> TypeFacts:
         if str(each.get("Manufacturer", "")).lower() == "nvidia"
     )
     return TypeFacts(
-        answer["InstanceType"], frozenset(ARCHITECTURES[each] for each in architectures if each in ARCHITECTURES), gpus
+        answer["InstanceType"],
+        frozenset(ARCHITECTURES[each] for each in architectures if each in ARCHITECTURES),
+        gpus,
+        frozenset(answer.get("PlacementGroupInfo", {}).get("SupportedStrategies", ())),
     )
 
 

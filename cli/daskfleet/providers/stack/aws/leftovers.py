@@ -37,6 +37,7 @@ class Listing:
 EC2 = (
     Listing("instance", "describe_instances", "Reservations", "InstanceId", ("terminated",)),
     Listing("launch template", "describe_launch_templates", "LaunchTemplates", "LaunchTemplateId"),
+    Listing("placement group", "describe_placement_groups", "PlacementGroups", "GroupName", ("deleted",)),
     Listing("NAT gateway", "describe_nat_gateways", "NatGateways", "NatGatewayId", ("deleted", "failed"), "Filter"),
     Listing("VPC end point", "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId", ("deleted",)),
     Listing("elastic address", "describe_addresses", "Addresses", "AllocationId"),

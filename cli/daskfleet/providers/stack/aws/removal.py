@@ -15,7 +15,14 @@ WAIT_SECONDS = 600.0
 """How long a machine or a gateway may take to go."""
 
 POLL_SECONDS = 2.0
-IN_USE = ("DependencyViolation", "InvalidParameterValue", "ResourceInUse", "DeleteConflict", "OperationNotPermitted")
+IN_USE = (
+    "DependencyViolation",
+    "InvalidParameterValue",
+    "InvalidPlacementGroup.InUse",
+    "ResourceInUse",
+    "DeleteConflict",
+    "OperationNotPermitted",
+)
 """What AWS says of things that something still holds on to, which may be on its way out."""
 
 GONE_STATES = {"instance": ("terminated",), "NAT gateway": ("deleted", "failed")}
@@ -246,6 +253,7 @@ def _remove_policy(clients: Clients, leftover: Leftover) -> None:
 REMOVERS: dict[str, Callable[[Clients, Leftover], None]] = {
     "auto scaling group": _remove_auto_scaling_group,
     "launch template": _simple("delete_launch_template", "LaunchTemplateId"),
+    "placement group": _simple("delete_placement_group", "GroupName"),
     "NAT gateway": _simple("delete_nat_gateway", "NatGatewayId"),
     "VPC end point": _remove_end_point,
     "elastic address": _remove_address,
