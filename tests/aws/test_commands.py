@@ -200,6 +200,9 @@ def test_what_the_spot_market_has_not_is_taken_on_demand_where_that_is_wanted(re
         assert "name more instance types, say `spot: fallback`, ask for more quota" in done.stderr
         region.call("ssm", "put_parameter", Name=SOLD_OUT, Value='{"spot": ["m7i.large"]}', Overwrite=True)
         assert cli.run("scale", name, "cheap", "2", timeout=200).returncode == 0
+        region.call("ssm", "put_parameter", Name=SOLD_OUT, Value='{"spot": ["*"]}', Overwrite=True)
+        assert cli.run("scale", name, "cpu", "3", "--timeout", "2", timeout=200).returncode == 1
+        assert "taking 1 on-demand" in cli.run("scale", name, "cpu", "3", timeout=200).stderr
     found = region.call("ec2", "describe_instances", Filters=[{"Name": "instance-state-name", "Values": ["running"]}])
     bought = Counter(
         (parse_tags(each).get("daskfleet:group", "scheduler"), each["InstanceType"], each.get("InstanceLifecycle"))
@@ -208,7 +211,7 @@ def test_what_the_spot_market_has_not_is_taken_on_demand_where_that_is_wanted(re
         if parse_tags(each).get("daskfleet:fleet") == name
     )
     del bought["scheduler", "m7i.large", None]
-    assert bought == {("cpu", "m7i.large", None): 2, ("cheap", "m6i.large", "spot"): 2}
+    assert bought == {("cpu", "m7i.large", None): 3, ("cheap", "m6i.large", "spot"): 2}
     down(region, name)
 
 

@@ -28,7 +28,7 @@ from daskfleet.providers.stack.state import (
     change_counts,
     read_state,
 )
-from daskfleet.providers.stack.strays import find_strays
+from daskfleet.providers.stack.strays import find_strays, is_half_made
 from daskfleet.services.adopt import adopt_from_file, parse_handed_over
 
 
@@ -98,6 +98,13 @@ def test_the_holder_of_a_lock_is_read_from_the_engines_refusal():
     assert parse_lock_holders(LOCKED) == [LockHolder("ann", "laptop", 123, since)]
     assert parse_lock_holders("error: something else") == []
     assert "ann on laptop, process 123, since 2026-01-31 10:00 UTC" in parse_lock_holders(LOCKED)[0].describe()
+
+
+def test_a_state_is_half_made_where_a_call_or_a_resource_was_not_finished():
+    assert not is_half_made({})
+    assert not is_half_made({"resources": [{"urn": "a", "initErrors": []}], "pending_operations": []})
+    assert is_half_made({"resources": None, "pending_operations": [{"type": "creating"}]})
+    assert is_half_made({"resources": [{"urn": "a"}, {"urn": "b", "initErrors": ["ExpiredToken"]}]})
 
 
 def test_a_holder_is_dead_only_if_it_was_a_process_of_this_machine_that_has_ended():

@@ -145,8 +145,8 @@ class Cloud(ABC):
         """Why groups have fewer machines than they want, where the cloud says it."""
 
     @abstractmethod
-    def take_on_demand(self, group: GroupResources, count: int) -> None:
-        """Have so many more of a group's machines be on-demand, as the spot market has none."""
+    def take_on_demand(self, group: GroupResources) -> None:
+        """Have all of a group's machines that the spot market has not given be on-demand. Safe to repeat."""
 
     @abstractmethod
     def read_console(self, machine: Machine) -> list[str]:

@@ -22,7 +22,7 @@ from daskfleet.providers.stack.files import parse_outputs, write_connection
 from daskfleet.providers.stack.places import load_stack
 from daskfleet.providers.stack.plan import Plan, build_plan, plan_counts, render_plan
 from daskfleet.providers.stack.state import GroupState, StackState, StateDamaged, apply_resources, read_state
-from daskfleet.providers.stack.strays import remove_strays
+from daskfleet.providers.stack.strays import is_half_made, remove_strays
 from daskfleet.tunnel import close_tunnel
 from daskfleet_stacks.connection import Connection
 from daskfleet_stacks.spec import FleetSpec
@@ -139,8 +139,8 @@ class Creation:
 
     def _plan(self, stack: FleetStack, old: StackState | None) -> tuple[Plan, bool]:
         """What would change, and whether the engine would change nothing at all."""
-        if not stack.made and stack.read_state().get("pending_operations"):
-            # What a killed update made and did not write down is in the way: a machine with the scheduler's address.
+        if not stack.made and is_half_made(stack.read_state()):
+            # What it made and did not write down is in the way: a machine with the scheduler's address.
             remove_strays(self._spec.name, self._cloud, stack, self._progress)
         self._progress.step("planning")
         report = stack.preview(load_program(), refresh=not stack.made)

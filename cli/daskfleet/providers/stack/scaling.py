@@ -45,9 +45,11 @@ def scale_group(name: str, group: str, count: int, progress: Progress, *, timeou
         elif count > before:
             progress.step(f"group {group}: {before} to {count} machines")
             cloud.set_count(resources, count)
+    waiter = Waiter(cloud, name, state.resources, {group: count}, progress, fallback=state.fallback_groups)
     if count > before and timeout > 0:
-        waiter = Waiter(cloud, name, state.resources, {group: count}, progress, fallback=state.fallback_groups)
         waiter.wait(timeout, 1.0)
+    elif count == before and group in state.fallback_groups:  # Whoever asks once more has not got them.
+        waiter.relieve()
 
 
 def _shrink(cloud: Cloud, fleet: str, group: GroupResources, fewer: int, progress: Progress) -> None:

@@ -1,4 +1,4 @@
-"""What a killed update has made, and had no time to write down."""
+"""What an update that was killed or that failed has made, and did not write down."""
 
 from __future__ import annotations
 
@@ -11,6 +11,16 @@ from daskfleet.providers.stack.cloud import Cloud, Leftover
 
 MADE_BY_GROUPS = ("instance", "volume", "network interface")
 """Kinds of things that a worker group makes by itself: no stack knows of them."""
+
+
+def is_half_made(state: Mapping[str, Any]) -> bool:
+    """Whether an update did not learn the end of a call, or did not finish something that it had begun. Pure.
+
+    AWS gives a new security group a rule that the provider then takes away: where it could not, that rule is in the way
+    of the one that is wanted.
+    """
+    resources = state.get("resources") or ()
+    return bool(state.get("pending_operations")) or any(each.get("initErrors") for each in resources)
 
 
 def remove_strays(fleet: str, cloud: Cloud, stack: FleetStack, progress: Progress) -> bool:

@@ -113,6 +113,12 @@ class Waiter:
                 raise WorkersMissing(text) if outlook.scheduler_is_up else SchedulerMissing(text)
             self._clock.sleep(POLL_SECONDS)
 
+    def relieve(self) -> None:
+        """Take on-demand machines where the spot market has none and that is wanted; nothing is waited for."""
+        outlook = self.look()
+        if outlook.not_launched:
+            self._look_into_shortage(outlook)
+
     def _look_into_shortage(self, outlook: Outlook) -> None:
         """Tell why machines are not launched; take on-demand ones where the spot market has none and that is wanted."""
         self._ask_at = self._clock.now() + SHORTAGE_SECONDS
@@ -122,7 +128,7 @@ class Waiter:
             if name in self._fallback and "spot" in said.lower():
                 count = outlook.not_launched[name]
                 self._progress.step(f"group {name}: taking {count} on-demand for what the spot market has not")
-                self._cloud.take_on_demand(next(group for group in short if group.name == name), count)
+                self._cloud.take_on_demand(next(group for group in short if group.name == name))
 
     def _tell_failures(self, outlook: Outlook, told: set[str]) -> None:
         for node in (*((outlook.scheduler,) if outlook.scheduler else ()), *outlook.missing):

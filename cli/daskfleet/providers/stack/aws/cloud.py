@@ -69,8 +69,8 @@ class AwsCloud(Cloud):
     def explain_shortages(self, groups: Iterable[GroupResources]) -> dict[str, str]:
         return machines.explain_shortages(self._clients, groups)
 
-    def take_on_demand(self, group: GroupResources, count: int) -> None:
-        machines.take_on_demand(self._clients, group, count)
+    def take_on_demand(self, group: GroupResources) -> None:
+        machines.take_on_demand(self._clients, group)
 
     def read_console(self, machine: Machine) -> list[str]:
         return machines.read_console(self._clients, machine)

@@ -115,15 +115,22 @@ def explain_shortages(clients: Clients, groups: Iterable[GroupResources]) -> dic
     return found
 
 
-def take_on_demand(clients: Clients, group: GroupResources, count: int) -> None:
-    """Raise the number of the group's instances that are on-demand before any is spot."""
+def take_on_demand(clients: Clients, group: GroupResources) -> None:
+    """Have as many on-demand instances in the group as it wants and has not on the spot market."""
     client = clients.get("autoscaling")
+    wanted = [
+        {"Name": "tag:aws:autoscaling:groupName", "Values": [group.id]},
+        {"Name": "instance-state-name", "Values": ["pending", "running"]},
+    ]
     with explain_aws_errors():
         answer = client.describe_auto_scaling_groups(AutoScalingGroupNames=[group.id])["AutoScalingGroups"]
         if not answer:
             return
+        pages = clients.get("ec2").get_paginator("describe_instances").paginate(Filters=wanted)
+        there = [each for page in pages for one in page["Reservations"] for each in one["Instances"]]
+        on_spot = sum(each.get("InstanceLifecycle") == "spot" for each in there)
         distribution = (answer[0].get("MixedInstancesPolicy") or {}).get("InstancesDistribution") or {}
-        base = int(distribution.get("OnDemandBaseCapacity") or 0) + count
+        base = max(0, int(answer[0]["DesiredCapacity"]) - on_spot)
         # What of the policy is not named stays; whether that holds inside of the distribution, AWS does not say.
         client.update_auto_scaling_group(
             AutoScalingGroupName=group.id,
