@@ -16,7 +16,7 @@ EC2_KINDS = (
     ("describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId"),
     ("describe_addresses", "Addresses", "AllocationId"),
     ("describe_launch_templates", "LaunchTemplates", "LaunchTemplateId"),
-    ("describe_placement_groups", "PlacementGroups", "GroupId"),
+    ("describe_placement_groups", "PlacementGroups", "GroupName"),
     ("describe_key_pairs", "KeyPairs", "KeyPairId"),
     ("describe_volumes", "Volumes", "VolumeId"),
     ("describe_instances", "Reservations", "InstanceId"),
