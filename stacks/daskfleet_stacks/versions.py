@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
+import importlib.metadata
+import platform
 
-from daskfleet_images.node.versions import read_version
 from daskfleet_stacks.connection import Versions
 
 
 def read_own_versions() -> Versions:
     """The versions of the Python that runs this."""
-    return Versions(**{field.name: read_version(field.name) for field in dataclasses.fields(Versions)})
+    return Versions(
+        python=platform.python_version(),
+        dask=importlib.metadata.version("dask"),
+        distributed=importlib.metadata.version("distributed"),
+        cloudpickle=importlib.metadata.version("cloudpickle"),
+    )
