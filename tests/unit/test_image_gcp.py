@@ -1,4 +1,4 @@
-"""The images of a project of Google Cloud: Google's own library asks a stand-in on the loopback interface."""
+"""The images of a project of Google Cloud: a session of google-auth asks a stand-in on the loopback interface."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import pytest
 from daskfleet.errors import FleetError
 from daskfleet.services.images import gcp
 from harness import CommandLine
-from image_clouds import GCP_IMAGES, PROJECT, UNIVERSE, ImageCloud, open_cloud, render_labels, write_service_account
+from image_clouds import GCP_IMAGES, PROJECT, ImageCloud, open_cloud, render_labels, write_service_account
 
 
 @pytest.fixture
 def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ImageCloud]:
     with open_cloud() as cloud:
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(write_service_account(tmp_path)))
-        monkeypatch.setenv("GOOGLE_CLOUD_UNIVERSE_DOMAIN", UNIVERSE)
         monkeypatch.setenv(gcp.ENDPOINT, f"{cloud.url}/compute/v1/")
         monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
         yield cloud
@@ -76,7 +75,7 @@ def test_credentials_that_are_missing_or_wrong_are_told(
 
 
 def test_without_the_library_it_is_told(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(__import__("sys").modules, "google.cloud.compute_v1", None)
+    monkeypatch.setitem(__import__("sys").modules, "google.auth.transport.requests", None)
     with pytest.raises(FleetError, match=r"pip install 'daskfleet\[gcp\]'"):
         gcp.connect(PROJECT)
 
