@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from daskfleet.errors import FleetError
-from daskfleet.services.images.model import Image
+from daskfleet.services.images.model import Image, order_images
 
 FAMILY, VERSION = "daskfleet:family", "daskfleet:version"
 HOW = "pip install 'daskfleet[aws]'"
@@ -29,10 +29,7 @@ def connect(region: str | None) -> Any:
 
 def list_images(client: Any, family: str | None = None, version: str | None = None) -> list[Image]:
     """The account's own images of daskfleet, by family, newest first."""
-    images = [_describe(each) for each in _find_images(client, family, version)]
-    # Twice, as the newest come first within a family and the families in order.
-    images.sort(key=lambda image: image.version, reverse=True)
-    return sorted(images, key=lambda image: image.family)
+    return order_images(_describe(each) for each in _find_images(client, family, version))
 
 
 def delete_images(client: Any, family: str, version: str) -> list[str]:

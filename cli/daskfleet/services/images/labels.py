@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from daskfleet.services.images.model import Image
+from daskfleet.services.images.model import Image, order_images
 
 PREFIX = "daskfleet-"
 VERSIONS = ("python", "dask", "distributed", "cloudpickle")
@@ -36,7 +36,4 @@ def read_labels(provider: str, identifier: str, labels: Mapping[str, str], size:
 def choose(images: Iterable[Image], family: str | None, version: str | None) -> list[Image]:
     """Those of a family and a version, where they are named; by family, newest first."""
     found = [each for each in images if each.family and family in (None, each.family)]
-    found = [each for each in found if version in (None, each.version)]
-    # Twice, as the newest come first within a family and the families in order.
-    found.sort(key=lambda image: image.version, reverse=True)
-    return sorted(found, key=lambda image: image.family)
+    return order_images(each for each in found if version in (None, each.version))

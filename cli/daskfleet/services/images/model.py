@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,3 +51,9 @@ class Image:
     def as_dict(self) -> dict[str, Any]:
         """The image as data."""
         return dataclasses.asdict(self)
+
+
+def order_images(images: Iterable[Image]) -> list[Image]:
+    """By family, and within a family the newest first. Pure."""
+    newest_first = sorted(images, key=lambda image: image.version, reverse=True)
+    return sorted(newest_first, key=lambda image: image.family)
