@@ -8,6 +8,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -167,14 +168,22 @@ def test_a_fleet_whose_scheduler_never_comes_up_is_removed_again(region: Region)
 
 
 def test_an_up_of_a_new_fleet_that_is_told_to_stop_leaves_nothing(region: Region) -> None:
-    reached: list[Call] = []
-    region.proxy.after = lambda call: reached.append(call) if call.action == "CreateLaunchTemplate" else None
+    reached, told = threading.Event(), threading.Event()
+
+    def hold(call: Call) -> None:
+        if call.action == "CreateLaunchTemplate":
+            reached.set()
+            told.wait(60)
+
+    region.proxy.after = hold
     process = region.cli.start("up", write(region, "stopped"), "--yes")
-    await_true(lambda: reached or process.poll() is not None, "the launch template", timeout=100)
+    await_true(lambda: reached.is_set() or process.poll() is not None, "the launch template", timeout=100)
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=300)
+    assert process.stderr is not None
+    assert any("telling the engine to stop" in line for line in process.stderr)
+    told.set()
+    process.communicate(timeout=300)
     assert process.returncode == 130
-    assert "telling the engine to stop" in err
     assert region.find_tagged("stopped") == []
     assert not (region.cli.home / "fleets/stopped").exists()
 

@@ -67,8 +67,11 @@ class EngineCommand(PulumiCommand):
         ]
         for reader in readers:
             reader.start()
+        # Not waited for here: after a Ctrl-C, `Popen.wait` first gives a child a quarter of a second to have heard of it.
+        waiter = threading.Thread(target=process.wait, daemon=True)
+        waiter.start()
         try:
-            process.wait()
+            waiter.join()
         except BaseException:
             with hold_interrupts():
                 self._cancel(process)
