@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from daskfleet.providers.local.processes import MARK
+from daskfleet.providers.supervision import MARK
 
 CONNECTION_VARIABLES = ("DASK_", "DASKFLEET_")
 

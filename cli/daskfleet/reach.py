@@ -60,7 +60,7 @@ def check_reachable(connection: Connection) -> None:
                 f"`daskfleet up {name}` mends it."
             )
         return
-    problem = _find_problem(host.strip("[]"), int(port), connection.security)
+    problem = find_problem(host.strip("[]"), int(port), connection.security)
     if problem and connection.access.mode == "private":
         problem += (
             " Its access.mode is private: nobody was let in. Connect from a machine that its network lets in, or let "
@@ -76,7 +76,7 @@ def check_dashboard(connection: Connection) -> None:
     Raises:
         FleetError: it does not; the dashboard asks nobody who they are, so it is opened to nobody else.
     """
-    if connection.access.mode in ("local", "ssh"):
+    if connection.access.mode in ("local", "ssh") or (not connection.access.host and connection.provider == "ssh"):
         return
     raise FleetError(
         f"the dashboard of fleet '{connection.fleet}' listens on the scheduler's own machine only, as it asks nobody "
@@ -85,7 +85,7 @@ def check_dashboard(connection: Connection) -> None:
     )
 
 
-def _find_problem(host: str, port: int, security: ConnectionSecurity) -> str | None:
+def find_problem(host: str, port: int, security: ConnectionSecurity, *, seconds: float = CONNECT_SECONDS) -> str | None:
     """What keeps a client from the scheduler at an address of another machine, and what to do; `None`: nothing does."""
     import ssl
 
@@ -94,7 +94,7 @@ def _find_problem(host: str, port: int, security: ConnectionSecurity) -> str | N
         context.check_hostname = False  # As Dask has it: the fleet's own authority says who belongs to the fleet.
         context.load_cert_chain(security.tls_client_cert, security.tls_client_key)
         # The whole handshake: one that is broken off would stand in the scheduler's log as a failure.
-        with socket.create_connection((host, port), timeout=CONNECT_SECONDS) as plain, context.wrap_socket(plain):
+        with socket.create_connection((host, port), timeout=seconds) as plain, context.wrap_socket(plain):
             return None
     except ssl.SSLError as error:
         return f"what listens there is not this fleet's scheduler ({error.reason or error}). Was the fleet made anew?"

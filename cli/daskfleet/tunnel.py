@@ -39,9 +39,14 @@ OPTIONS = {
     "LogLevel": "ERROR",
     "ServerAliveCountMax": "3",
     "ServerAliveInterval": "15",
-    # What goes through is encrypted once more, by certificates that both ends check.
+}
+
+NEW_MACHINE = {
+    # Nobody has seen its key. What goes through is encrypted once more, by certificates that both ends check.
     "StrictHostKeyChecking": "accept-new",
 }
+KNOWN_MACHINE = {"StrictHostKeyChecking": "yes"}
+"""A machine that was there before the fleet: its key is among those that the person knows."""
 
 REMEDIES = {
     "Permission denied": "the key is not the fleet's any more: was it made anew?",
@@ -130,14 +135,18 @@ def render_command(connection: Connection, paths: FleetPaths, *, scheduler_port:
 
 def render_login(connection: Connection, paths: FleetPaths) -> list[str]:
     """The command that logs in to the machine that the fleet is reached through. Pure."""
-    options = {**OPTIONS, "UserKnownHostsFile": str(_known_hosts(paths))}
     access, key = connection.access, connection.security.ssh_key
+    if connection.provider == "ssh":
+        options = {**OPTIONS, **KNOWN_MACHINE}
+    else:
+        options = {**OPTIONS, **NEW_MACHINE, "UserKnownHostsFile": str(_known_hosts(paths))}
     if key:
         options["IdentitiesOnly"] = "yes"
     settings = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
     identity = ["-i", key] if key else []
+    port = ["-p", str(access.port)] if access.port else []
     destination = f"{access.user}@{access.host}" if access.user else access.host
-    return ["ssh", *settings, *identity, destination]
+    return ["ssh", *settings, *identity, *port, destination]
 
 
 def _start(connection: Connection, paths: FleetPaths) -> Tunnel:

@@ -50,6 +50,8 @@ class Access:
     """Where SSH leads to."""
     user: str = ""
     """Who logs in there."""
+    port: int = 0
+    """Port of SSH there; 0 is what the settings of whoever connects say, or 22."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,10 @@ def read_connection(text: str) -> Connection:
 
 
 def _build(kind: Any, data: Any, path: str) -> Any:
+    if kind is int:
+        if not isinstance(data, int):
+            raise ConnectionDamaged(f"{path} is not a number")
+        return data
     if not (isinstance(kind, type) and is_dataclass(kind)):
         if not isinstance(data, str):
             raise ConnectionDamaged(f"{path} is not text")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from daskfleet.home import FleetPaths
-from daskfleet.providers.local.certificates import issue_certificates
+from daskfleet.providers.certificates import issue_certificates
 from daskfleet_images.node.document import AwsLogs, AwsSecret, SchedulerDocument, WorkersDocument
 from daskfleet_images.node.user_data import render_user_data
 from daskfleet_stacks.connection import validate_connection

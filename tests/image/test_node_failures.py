@@ -8,7 +8,7 @@ import json
 import pytest
 import yaml
 
-from daskfleet.providers.local.certificates import issue_certificates
+from daskfleet.providers.certificates import issue_certificates
 from daskfleet_images.node.user_data import render_user_data
 from harness import await_true
 from image.fleet import FLEET, MARKS, SCHEDULER_ADDRESS, Cloud

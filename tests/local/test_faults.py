@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from daskfleet.providers.local.certificates import issue_certificates
+from daskfleet.providers.certificates import issue_certificates
 from harness import CommandLine, await_true
 
 SUM = "from distributed import Client; print(Client(timeout=30).submit(sum, [1, 2]).result())"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daskfleet.providers.local.certificates import issue_certificates
+from daskfleet.providers.certificates import issue_certificates
 from machines import Container, Network, require_machines, start_container
 from machines.metadata import AWS, METADATA_ADDRESS, Credentials, Instance, start_aws
 

@@ -19,8 +19,9 @@ import psutil
 import pytest
 from distributed import Client, Security
 
-from daskfleet.providers.local.certificates import issue_certificates
-from daskfleet.providers.local.processes import MARK, end_processes, find_processes
+from daskfleet.providers.certificates import issue_certificates
+from daskfleet.providers.local.processes import end_processes, find_processes
+from daskfleet.providers.supervision import MARK
 from daskfleet_images.node.marks import Mark, NodeMarks, parse_marks, read_marks
 from harness import await_true
 

@@ -32,7 +32,7 @@ from node_runner import (
     worker_names,
 )
 
-from daskfleet.providers.local.certificates import issue_certificates
+from daskfleet.providers.certificates import issue_certificates
 from daskfleet.providers.local.processes import find_processes
 from harness import await_true
 from machines import metadata_service

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from daskfleet.providers.local.certificates import ROLES, issue_certificates
+from daskfleet.providers.certificates import ROLES, issue_certificates
 
 NOW = datetime.datetime(2026, 7, 1, 12, tzinfo=datetime.UTC)
 

@@ -17,13 +17,12 @@ from daskfleet.providers.local.state import (
     LocalState,
     StateDamaged,
     change_workers,
-    choose_workers,
     describe_changes,
-    fill_machine,
     find_refused_changes,
     read_state,
     size_groups,
 )
+from daskfleet.providers.sizing import choose_workers, fill_machine
 from daskfleet_stacks.spec import LocalFleetSpec, parse_fleet_spec
 
 

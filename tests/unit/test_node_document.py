@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from daskfleet.home import FleetPaths
-from daskfleet.providers.local.certificates import issue_certificates
+from daskfleet.providers.certificates import issue_certificates
 from daskfleet.providers.local.documents import build_connection, render_scheduler_document, render_workers_document
 from daskfleet.providers.local.state import LocalState, size_groups
 from daskfleet_images.node.document import (

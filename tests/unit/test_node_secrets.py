@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from daskfleet.providers.local.certificates import issue_certificates
+from daskfleet.providers.certificates import issue_certificates
 from daskfleet_images.node import aws, secrets
 from daskfleet_images.node.document import AwsSecret, TLSFiles
 from daskfleet_images.node.errors import NodeDocumentError, NodeFailed, NotYet

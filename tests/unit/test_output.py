@@ -44,7 +44,7 @@ def work() -> None:
         progress.step("issuing [the fleet's] certificates")
         progress.step("waiting for the scheduler")
         for done in (0, 0, 1, 1, 1, 2):
-            progress.count("workers", done, 2)
+            progress.count("workers registered", done, 2)
         progress.step("done")
 
 
@@ -74,7 +74,7 @@ def test_progress_is_plain_on_a_terminal_that_wants_no_colour(terminal: Terminal
 
 def test_progress_moves_on_a_terminal_and_tells_brackets_as_they_are(terminal: Terminal):
     with standard_error(terminal), show_progress() as progress:
-        progress.count("workers", 1, 2)
+        progress.count("workers registered", 1, 2)
         progress.step("issuing [the fleet's] [red]certificates[/red]")
     assert ESCAPE in terminal.getvalue()
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
@@ -93,7 +93,7 @@ def test_progress_ends_in_order_when_the_work_fails(terminal: Terminal):
 
 def test_quiet_progress_says_nothing(capsys: pytest.CaptureFixture[str]):
     Quiet().step("x")
-    Quiet().count("workers", 1, 2)
+    Quiet().count("workers registered", 1, 2)
     assert capsys.readouterr() == ("", "")
 
 

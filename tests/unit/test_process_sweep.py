@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from daskfleet.providers.local.processes import MARK, await_end, end_processes, find_processes
+from daskfleet.providers.local.processes import await_end, end_processes, find_processes
+from daskfleet.providers.supervision import MARK
 from harness import await_true
 
 STUBBORN = """\

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from daskfleet.errors import FleetError
-from daskfleet.providers.local.certificates import issue_certificates
+from daskfleet.providers.certificates import issue_certificates
 from daskfleet.reach import check_reachable
 from daskfleet_stacks.connection import Connection, validate_connection
 

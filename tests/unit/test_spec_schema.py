@@ -95,8 +95,15 @@ def iterate_properties(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, 
             yield f"{title}.{name}", each
 
 
-REQUIRED = {"AwsFleetSpec.provider", "AwsFleetSpec.region", "AwsFleetSpec.workers", "AwsWorkerGroup.instance_types"}
-NESTED = ("scheduler", "access", "network", "image", "data")
+REQUIRED = {
+    "AwsFleetSpec.provider",
+    "AwsFleetSpec.region",
+    "AwsFleetSpec.workers",
+    "AwsWorkerGroup.instance_types",
+    "SshFleetSpec.hosts",
+    "SshHost.host",
+}
+NESTED = ("scheduler", "access", "network", "image", "data", "environment")
 """What is a model of its own, whose fields tell their defaults."""
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from supervisor.options import ServerOptions
 
-from daskfleet.providers.local.supervisor import Supervisor, SupervisorGone, read_umask, render_supervisor_config
+from daskfleet.providers.local.supervisor import Supervisor, SupervisorGone, read_umask
+from daskfleet.providers.supervision import render_supervisor_config
 
 GOLDEN = """\
 ; Written by daskfleet for the supervisor of one fleet; rewritten by every `daskfleet up`.
@@ -34,7 +35,7 @@ chmod = 0700
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 
 [program:scheduler]
-command = %(ENV_DASKFLEET_PYTHON)s -m daskfleet_images.node nodes/scheduler.json
+command = %(ENV_DASKFLEET_NODE_COMMAND)s nodes/scheduler.json
 autorestart = true
 startsecs = 5
 startretries = 1000000
@@ -45,7 +46,7 @@ stdout_logfile_maxbytes = 10MB
 stdout_logfile_backups = 2
 
 [program:gpu-1]
-command = %(ENV_DASKFLEET_PYTHON)s -m daskfleet_images.node nodes/gpu-1.json
+command = %(ENV_DASKFLEET_NODE_COMMAND)s nodes/gpu-1.json
 autorestart = true
 startsecs = 5
 startretries = 1000000
@@ -86,7 +87,7 @@ def test_supervisor_itself_reads_it_wherever_the_fleet_is(tmp_path: Path, monkey
     (root / "supervisord.conf").write_text(render_supervisor_config("x" * 40, ["scheduler", "y" * 40]))
     monkeypatch.chdir(root)
     monkeypatch.setenv("DASKFLEET_SOCKET", "/run/daskfleet/supervisor.sock")
-    monkeypatch.setenv("DASKFLEET_PYTHON", "/usr/bin/python3")
+    monkeypatch.setenv("DASKFLEET_NODE_COMMAND", "/usr/bin/python3 -m daskfleet_images.node")
     monkeypatch.setenv("DASKFLEET_UMASK", "027")
     options = ServerOptions()
     options.realize(["-c", "supervisord.conf"])

@@ -94,7 +94,7 @@ class _PlainProgress:
         self._print(text)
 
     def count(self, what: str, done: int, total: int) -> None:
-        self._print(f"{what} registered: {done} of {total}")
+        self._print(f"{what}: {done} of {total}")
 
     def paused(self) -> AbstractContextManager[object]:
         return nullcontext()

@@ -9,7 +9,7 @@ from daskfleet.errors import FleetError
 from daskfleet.home import fleet_paths
 from daskfleet.providers.base import Provider
 
-PROVIDERS = ("local", "aws")
+PROVIDERS = ("local", "ssh", "aws")
 CLOUDS = ("aws",)
 """Providers whose fleets are stacks."""
 
@@ -24,6 +24,10 @@ def load_provider(provider: str, region: str | None = None) -> Provider:
         from daskfleet.providers.local import LocalProvider
 
         return LocalProvider()
+    if provider == "ssh":
+        from daskfleet.providers.ssh import SshProvider
+
+        return SshProvider()
     if provider in CLOUDS:
         from daskfleet.providers.stack import StackProvider
 

@@ -6,6 +6,7 @@ from daskfleet_stacks.spec.local import LocalFleetSpec
 from daskfleet_stacks.spec.problems import Problem, SpecError
 from daskfleet_stacks.spec.read import parse_fleet_spec, parse_fleet_yaml
 from daskfleet_stacks.spec.schema import build_json_schema
+from daskfleet_stacks.spec.ssh import SshFleetSpec
 
 __all__ = [
     "AwsFleetSpec",
@@ -13,6 +14,7 @@ __all__ = [
     "LocalFleetSpec",
     "Problem",
     "SpecError",
+    "SshFleetSpec",
     "build_json_schema",
     "parse_fleet_spec",
     "parse_fleet_yaml",

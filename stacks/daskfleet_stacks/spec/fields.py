@@ -71,13 +71,13 @@ def check_count(value: Any) -> int | Literal["auto"]:
     _refuse_autoscaling(value)
     if value == "auto" and isinstance(value, str):
         return "auto"
-    return _check_int(value, 0, MAX_WORKERS, "a number of workers", "or 'auto'")
+    return check_int(value, 0, MAX_WORKERS, "a number of workers", "or 'auto'")
 
 
 def check_instances(value: Any) -> int:
     """Validate a number of machines."""
     _refuse_autoscaling(value)
-    return _check_int(value, 0, MAX_WORKERS, "a number of instances")
+    return check_int(value, 0, MAX_WORKERS, "a number of instances")
 
 
 def _refuse_autoscaling(value: Any) -> None:
@@ -92,17 +92,18 @@ def check_threads(value: Any) -> int | Literal["auto"]:
     """Validate a number of threads of a worker."""
     if value == "auto" and isinstance(value, str):
         return "auto"
-    return _check_int(value, 1, MAX_THREADS, "a number of threads", "or 'auto'")
+    return check_int(value, 1, MAX_THREADS, "a number of threads", "or 'auto'")
 
 
 def check_port(value: Any) -> int | Literal["auto"]:
     """Validate a TCP port that an ordinary user may listen on."""
     if value == "auto" and isinstance(value, str):
         return "auto"
-    return _check_int(value, 1024, 65535, "a port", "or 'auto'")
+    return check_int(value, 1024, 65535, "a port", "or 'auto'")
 
 
-def _check_int(value: Any, low: int, high: int, what: str, other: str = "") -> int:
+def check_int(value: Any, low: int, high: int, what: str, other: str = "") -> int:
+    """Validate a whole number between two others."""
     remedy = f"give a whole number from {low} to {high}{', ' if other else ''}{other}"
     if isinstance(value, bool) or not isinstance(value, int):
         raise refuse(

@@ -14,12 +14,13 @@ from daskfleet_stacks.spec.aws import AwsFleetSpec
 from daskfleet_stacks.spec.base import FleetSpec
 from daskfleet_stacks.spec.local import LocalFleetSpec
 from daskfleet_stacks.spec.problems import Path, Problem, SpecError, find_nearest, render_path, render_value
+from daskfleet_stacks.spec.ssh import SshFleetSpec
 from daskfleet_stacks.spec.yaml_lines import LinedDocument, YamlProblem, load_yaml
 
-PROVIDERS: Mapping[str, type[FleetSpec]] = {"local": LocalFleetSpec, "aws": AwsFleetSpec}
+PROVIDERS: Mapping[str, type[FleetSpec]] = {"local": LocalFleetSpec, "ssh": SshFleetSpec, "aws": AwsFleetSpec}
 """The spec of each provider that this version has. A new provider joins with one entry."""
 
-PLANNED_PROVIDERS = ("ssh", "gcp", "azure")
+PLANNED_PROVIDERS = ("gcp", "azure")
 
 
 def parse_fleet_yaml(text: str, source: str | None = None) -> FleetSpec:
@@ -140,6 +141,7 @@ def _find_model(model: type[BaseModel], path: Path) -> type[BaseModel]:
             continue
         annotation = model.model_fields[str(part)].annotation
         for candidate in (annotation, *getattr(annotation, "__args__", ())):
+            candidate = getattr(candidate, "__origin__", candidate)  # Of what is annotated.
             if isinstance(candidate, type) and issubclass(candidate, BaseModel):
                 model = candidate
                 break

@@ -12,11 +12,7 @@ from pathlib import Path
 
 import psutil
 
-MARK = "DASKFLEET_FLEET_DIR"
-"""Environment variable that marks the processes of a fleet, with the fleet's folder."""
-
-SOCKET = "DASKFLEET_SOCKET"
-"""Environment variable with the path of the supervisor's socket."""
+from daskfleet.providers.supervision import MARK, SOCKET
 
 POLL_SECONDS = 0.05
 

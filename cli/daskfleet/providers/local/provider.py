@@ -45,7 +45,8 @@ from daskfleet.providers.local.state import (
     read_state,
     size_groups,
 )
-from daskfleet.providers.local.supervisor import Supervisor, SupervisorGone, render_supervisor_config
+from daskfleet.providers.local.supervisor import Supervisor, SupervisorGone
+from daskfleet.providers.supervision import render_supervisor_config
 from daskfleet.reach import is_taken
 from daskfleet_images.node.marks import NodeMarks, read_marks
 from daskfleet_stacks.connection import Connection
@@ -185,7 +186,7 @@ class LocalProvider(Provider):
             supervisor.start(paths)
 
     def _write_certificates(self, name: str, paths: FleetPaths) -> None:
-        from daskfleet.providers.local.certificates import issue_certificates
+        from daskfleet.providers.certificates import issue_certificates
 
         files = issue_certificates(name, datetime.datetime.now(datetime.UTC))
         # The authority last: where it is there, all are.
@@ -268,7 +269,7 @@ class LocalProvider(Provider):
             marks = {node: read_marks(paths.marks(node)) for node in (SCHEDULER, *wanted)}
             done = sum(len(set(marks[name].registered) & set(workers)) for name, workers in wanted.items())
             if "registered" in marks[SCHEDULER].phases:
-                progress.count("workers", done, total)
+                progress.count("workers registered", done, total)
                 extra = any(set(marks[name].registered) - set(workers) for name, workers in wanted.items())
                 if done >= enough and not (extra and share == 1.0):
                     return

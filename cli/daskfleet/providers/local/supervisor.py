@@ -21,57 +21,12 @@ from typing import Any
 
 from daskfleet.errors import FleetError
 from daskfleet.home import FleetPaths
-from daskfleet.providers.local.processes import MARK, SOCKET
+from daskfleet.providers.supervision import MARK, NODE_COMMAND, SOCKET, STOP_SECONDS, UMASK
 
 CALL_SECONDS = 10.0
 """How long the supervisor may take to answer; it answers in milliseconds."""
 
 START_SECONDS = 20.0
-STOP_SECONDS = 15
-
-_CONFIG_HEAD = """\
-; Written by daskfleet for the supervisor of one fleet; rewritten by every `daskfleet up`.
-; Paths are relative to the fleet's folder or come from the environment: nothing here needs quoting.
-[supervisord]
-nodaemon = true
-silent = true
-logfile = logs/supervisord.log
-logfile_maxbytes = 1MB
-logfile_backups = 1
-pidfile = supervisord.pid
-childlogdir = logs
-umask = %(ENV_DASKFLEET_UMASK)s
-strip_ansi = true
-identifier = {identifier}
-
-[unix_http_server]
-file = %(ENV_DASKFLEET_SOCKET)s
-chmod = 0700
-
-[rpcinterface:supervisor]
-supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
-"""
-
-# startsecs: a node that ends within them (a taken port) is tried again with a growing pause; one that ends later at
-# once. Its retries are bounded by nothing: a scheduler that comes back after an hour finds its workers.
-_CONFIG_NODE = """
-[program:{node}]
-command = %(ENV_DASKFLEET_PYTHON)s -m daskfleet_images.node nodes/{node}.json
-autorestart = true
-startsecs = 5
-startretries = 1000000
-stopwaitsecs = {stop_seconds}
-redirect_stderr = true
-stdout_logfile = logs/{node}.log
-stdout_logfile_maxbytes = 10MB
-stdout_logfile_backups = 2
-"""
-
-
-def render_supervisor_config(fleet: str, nodes: Iterable[str]) -> str:
-    """The configuration of a fleet's supervisor. The scheduler is the first node."""
-    head = _CONFIG_HEAD.format(identifier=f"daskfleet-{fleet}")
-    return head + "".join(_CONFIG_NODE.format(node=node, stop_seconds=STOP_SECONDS) for node in nodes)
 
 
 def read_umask() -> int:
@@ -119,8 +74,8 @@ class Supervisor:
             **os.environ,
             MARK: str(paths.root),
             SOCKET: str(self._socket),
-            "DASKFLEET_PYTHON": shlex.quote(sys.executable),
-            "DASKFLEET_UMASK": f"{read_umask():03o}",
+            NODE_COMMAND: f"{shlex.quote(sys.executable)} -m daskfleet_images.node",
+            UMASK: f"{read_umask():03o}",
         }
         with output.open("w") as file:
             process = subprocess.Popen(

@@ -67,7 +67,7 @@ class EngineCommand(PulumiCommand):
         ]
         for reader in readers:
             reader.start()
-        # Not waited for here: after a Ctrl-C, `Popen.wait` first gives a child a quarter of a second to have heard of it.
+        # Not waited for here: after a Ctrl-C, `Popen.wait` first gives a child a quarter of a second to hear of it.
         waiter = threading.Thread(target=process.wait, daemon=True)
         waiter.start()
         try:

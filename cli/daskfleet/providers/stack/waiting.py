@@ -100,7 +100,7 @@ class Waiter:
         while True:
             outlook = self.look()
             if outlook.scheduler_is_up:
-                self._progress.count("machines", outlook.done, outlook.total)
+                self._progress.count("machines registered", outlook.done, outlook.total)
                 if outlook.done >= count_enough(share, outlook.total):
                     return
             self._tell_failures(outlook, told)
