@@ -166,6 +166,8 @@ class Place:
             with suppress(ProcessLookupError):
                 os.kill(self._first, signal.SIGKILL)
             self._first = 0
+        elif self._holder is not None:
+            self._holder.kill()  # It was interrupted while it started.
         # Those that this process started must be waited for before the namespace, and its first process, can end.
         for process in list(self._started):
             process.wait()

@@ -19,19 +19,20 @@ def ssh(
         list[str] | None, typer.Argument(metavar="[-- COMMAND...]", help="A command to run there, after `--`.")
     ] = None,
 ) -> None:
-    """Log in to the scheduler's machine, with the fleet's own key.
+    """Log in to the scheduler's machine; in a cloud with the fleet's own key.
 
-    For fleets with `access: {mode: ssh}`. The exit code is that of the command.
+    For fleets of provider ssh, and for those in a cloud with `access: {mode: ssh}`. The exit code is that of the
+    command.
     """
     from daskfleet.connections import load_connection
     from daskfleet.home import fleet_paths
     from daskfleet.tunnel import render_login
 
     connection = load_connection(name)
-    if connection.access.mode != "ssh":
+    if not connection.access.host:
         raise FleetError(
-            f"fleet '{name}' lets nobody in by SSH; in a cloud, `access: {{mode: ssh, allowed_cidrs: [...]}}` in its "
-            "file does."
+            f"the scheduler of fleet '{name}' is not reached by SSH; in a cloud, `access: {{mode: ssh, allowed_cidrs: "
+            "[...]}` in the fleet's file lets you in."
         )
     if shutil.which("ssh") is None:
         raise FleetError("there is no `ssh` here; install OpenSSH's client.")

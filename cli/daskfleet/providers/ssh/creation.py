@@ -95,7 +95,7 @@ class Creation:
             connection = await asyncio.to_thread(find_route, state, self._paths, versions, self._progress)
             write_private_file(self._paths.connection, json.dumps(dataclasses.asdict(connection), indent=2))
             await await_workers(
-                crew, state, connection, self._paths, self._progress, timeout=self._timeout, share=self._share
+                crew, state, connection, self._paths, self._progress, seconds=self._timeout, share=self._share
             )
             state = await self._remove_leaving(crew, state, connection)
         state = state.model_copy(update={"complete": True})

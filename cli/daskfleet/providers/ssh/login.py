@@ -168,10 +168,11 @@ def explain_login(address: HostAddress, error: BaseException, stranger: str, opt
     if isinstance(error, socket.gaierror):
         return f"its name is not known here: {error.strerror}; is it spelt right, and may this machine ask for it?"
     if isinstance(error, TimeoutError):
-        return f"it does not answer within {LOGIN_SECONDS:g} s: is it on, and does a way lead there?"
+        return "it does not answer: is it on, and does a way lead there?"
     if isinstance(error, ConnectionRefusedError):
         return "no SSH server listens there: is it installed, and is the port right?"
-    return f"{getattr(error, 'strerror', None) or error or type(error).__name__}; `{by_hand}` may tell more"
+    code = getattr(error, "errno", None)  # asyncio's own words name addresses, not what is wrong.
+    return f"{os.strerror(code) if code else error or type(error).__name__}; `{by_hand}` may tell more"
 
 
 def _entry(host: str, port: int | None) -> str:

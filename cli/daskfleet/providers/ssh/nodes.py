@@ -61,7 +61,7 @@ async def look_at_node(shell: Shell, state: SshState, node: str, *, lines: int =
 
 
 async def install_node(shell: Shell, state: SshState, node: str, bundle: bytes) -> list[str]:
-    """Put a node on its host; returns the nodes whose folders are there, those of hosts that share the home included."""
+    """Put a node on its host; returns the nodes whose folders are there: those of hosts that share the home, too."""
     said = await run_script(shell, "install", state.folder(node), data=bundle, seconds=INSTALL_SECONDS)
     return said.split()
 

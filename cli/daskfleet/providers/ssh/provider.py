@@ -137,16 +137,18 @@ class SshProvider(Provider):
                 raise FleetError(f"no host of group '{group}' is in the fleet:\n{problems}")
             return workers
 
-        state = self._change_workers(name, change, progress)
+        state, leaving = self._change_workers(name, change, progress)
         if timeout > 0:
-            asyncio.run(self._await(state, fleet_paths(name), progress, timeout))
+            asyncio.run(self._await(state, leaving, fleet_paths(name), progress, timeout))
 
-    async def _await(self, state: SshState, paths: FleetPaths, progress: Progress, timeout: float) -> None:
+    async def _await(
+        self, state: SshState, leaving: Collection[str], paths: FleetPaths, progress: Progress, seconds: float
+    ) -> None:
         from daskfleet.providers.ssh.waiting import await_workers
 
         connection = load_connection(state.spec.name)
         async with open_crew() as crew:
-            await await_workers(crew, state, connection, paths, progress, timeout=timeout)
+            await await_workers(crew, state, connection, paths, progress, seconds=seconds, others=leaving)
 
     def remove_workers(self, name: str, workers: Collection[str]) -> None:
         def change(state: SshState) -> dict[str, tuple[str, ...]]:
@@ -160,8 +162,8 @@ class SshProvider(Provider):
 
     def _change_workers(
         self, name: str, change: Callable[[SshState], Mapping[str, tuple[str, ...]]], progress: Progress
-    ) -> SshState:
-        """Change the wanted workers of some hosts, and have their nodes follow."""
+    ) -> tuple[SshState, set[str]]:
+        """Change the wanted workers of some hosts, and have their nodes follow; returns who leaves, too."""
         paths = fleet_paths(name)
         with lock_fleet(name, timeout=LOCK_SECONDS, on_wait=progress.step):
             state = load_state(name)
@@ -171,6 +173,9 @@ class SshProvider(Provider):
                 for node, workers in change(state).items()
                 if workers != by_node[node].workers
             }
+            leaving = {worker for node, host in changed.items() for worker in by_node[node].workers} - {
+                worker for host in changed.values() for worker in host.workers
+            }
             state = state.replace_hosts(changed)
             write_state(state, paths)
             failed = asyncio.run(self._reload(state, list(changed)))
@@ -179,7 +184,7 @@ class SshProvider(Provider):
             raise FleetError(
                 f"not every host of fleet '{name}' could be told; `daskfleet up {name}` tells them again:\n{told}"
             )
-        return state
+        return state, leaving
 
     async def _reload(self, state: SshState, nodes: Collection[str]) -> dict[str, HostFailed]:
         hosts = {host.node: host for host in state.hosts if host.node in nodes}

@@ -265,8 +265,8 @@ def find_refused_changes(old: SshState, new: SshState) -> list[str]:
     refused = []
     if old.scheduler.address != new.scheduler.address:
         refused.append(
-            f"scheduler.host: {old.scheduler.describe()} cannot become {new.scheduler.describe()}: a scheduler does not "
-            "move; take the fleet down and up again"
+            f"scheduler.host: {old.scheduler.describe()} cannot become {new.scheduler.describe()}: a scheduler does "
+            "not move; take the fleet down and up again"
         )
     asked = new.spec.scheduler
     for field, was, now in (

@@ -86,7 +86,7 @@ def build_status(state: SshState, view: View, dashboard_url: str) -> FleetStatus
     scheduler = _build_node(SCHEDULER, view)
     groups = tuple(_build_group(name, hosts, view) for name, hosts in state.groups.items())
     problems = [f"{host.place.describe()} is not in the fleet: {host.problem}" for host in state.hosts if host.problem]
-    if view.workers is None:
+    if view.workers is None and state.scheduler_touched:
         problems.append(f"its scheduler cannot be asked: {view.problem}")
     if scheduler.state in ("stopped", "gone"):
         problems.append(f"its scheduler does not run; `daskfleet up {state.spec.name}` mends it")
@@ -97,8 +97,8 @@ def build_status(state: SshState, view: View, dashboard_url: str) -> FleetStatus
             problems.append(f"{where}: {each}")
         elif each.state in ("stopped", "gone") and node != SCHEDULER:
             problems.append(
-                f"{where}: its node does not run (the host restarted, or it was ended); `daskfleet up {state.spec.name}` "
-                "mends it"
+                f"{where}: its node does not run (the host restarted, or it was ended); `daskfleet up "
+                f"{state.spec.name}` mends it"
             )
         elif each.marks.failure:
             problems.append(f"{where}: {each.marks.failure}")
@@ -118,11 +118,13 @@ def build_status(state: SshState, view: View, dashboard_url: str) -> FleetStatus
 
 
 def _judge(state: SshState, scheduler: NodeStatus, groups: tuple[GroupStatus, ...], view: View) -> FleetState:
-    if scheduler.state in ("stopped", "gone"):
+    if scheduler.state in ("stopped", "gone") or not state.hosts:
         return "dead"
-    if view.workers is not None and all(len(group.workers) == group.wanted for group in groups):
-        return "running" if not any(host.problem for host in state.hosts) else "degraded"
     nodes = [view.nodes.get(host.node) for host in state.hosts]
+    if view.workers is not None and all(len(group.workers) == group.wanted for group in groups):
+        # What a host has lost the scheduler may not have noticed yet.
+        well = all(isinstance(node, NodeView) and node.state == "running" for node in nodes)
+        return "running" if well else "degraded"
     if not state.complete and all(isinstance(node, NodeView) and node.marks.failure is None for node in nodes):
         return "starting"
     return "degraded"

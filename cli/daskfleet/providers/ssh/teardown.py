@@ -60,6 +60,6 @@ def _describe(state: SshState, paths: FleetPaths, failed: dict[str, HostFailed],
     lines = "\n".join(f"  {places[node].describe()}: {error}" for node, error in failed.items())
     return (
         f"fleet '{name}' is not wholly down. What may be left on these hosts is remembered:\n{lines}\n"
-        f"`daskfleet down {name}` goes on when they answer. If they never will, remove {paths.root}; the fleet's folder "
-        f"on each is ~/.daskfleet/{name}-{state.id}."
+        f"`daskfleet down {name}` goes on when they answer. If they never will, remove {paths.root}; the fleet's "
+        f"folder on each is ~/.daskfleet/{name}-{state.id}."
     )

@@ -30,14 +30,14 @@ DIRECT_SECONDS = 2.0
 LOG_LINES = 15
 
 
-async def await_scheduler(crew: Crew, state: SshState, timeout: float) -> None:
+async def await_scheduler(crew: Crew, state: SshState, seconds: float) -> None:
     """Wait until the scheduler listens.
 
     Raises:
         FleetError: it does not in time; with why, as far as its node knows.
     """
     shell = crew.shell(state.scheduler)
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + seconds
     while True:
         try:
             view = await look_at_node(shell, state, SCHEDULER, lines=LOG_LINES)
@@ -48,8 +48,8 @@ async def await_scheduler(crew: Crew, state: SshState, timeout: float) -> None:
         failure = view.marks.failure or ""
         if "cannot listen" in failure or time.monotonic() > deadline:
             raise FleetError(
-                f"the scheduler did not start on {state.scheduler.describe()}: {failure or 'it was not ready in time'}\n"
-                + _indent(view)
+                f"the scheduler did not start on {state.scheduler.describe()}: "
+                f"{failure or 'it was not ready in time'}\n{_indent(view)}"
             )
         await asyncio.sleep(POLL_SECONDS)
 
@@ -75,34 +75,39 @@ async def await_workers(
     paths: FleetPaths,
     progress: Progress,
     *,
-    timeout: float,
+    seconds: float,
     share: float = 1.0,
+    others: Collection[str] = (),
 ) -> None:
     """Wait until the share of the workers has registered that are wanted on hosts in the fleet.
 
     Hosts whose workers do not come in time are told, and do not stop the others.
+
+    Args:
+        others: workers that are to be gone, too.
 
     Raises:
         FleetError: none came at all, or the scheduler cannot be reached.
     """
     wanted = {worker: host for host in state.hosts if not host.problem for worker in host.workers}
     enough = count_enough(share, len(wanted))
-    deadline, look_at = time.monotonic() + timeout, time.monotonic() + LOOK_SECONDS
+    deadline, look_at = time.monotonic() + seconds, time.monotonic() + LOOK_SECONDS
     route = await asyncio.to_thread(open_route, connection, paths)
     told: set[str] = set()
     while True:
         try:
-            there = {worker.name for worker in await asyncio.to_thread(ask_workers, route)} & wanted.keys()
+            known = {worker.name for worker in await asyncio.to_thread(ask_workers, route)}
         except (OSError, TimeoutError) as error:
-            there = set()
+            known = set(others)
             if time.monotonic() > deadline:
                 raise FleetError(f"the scheduler of fleet '{state.spec.name}' does not answer: {error}") from None
+        there = known & wanted.keys()
         progress.count("workers registered", len(there), len(wanted))
-        if len(there) >= enough:
+        if len(there) >= enough and not known & set(others):
             return
         late = list({wanted[worker].node: wanted[worker] for worker in wanted.keys() - there}.values())
         if time.monotonic() > deadline:
-            await _tell_late(crew, state, late, progress, timeout, none=not there)
+            await _tell_late(crew, state, late, progress, seconds, none=not there)
             return
         if time.monotonic() > look_at:
             look_at = time.monotonic() + LOOK_SECONDS
@@ -122,7 +127,7 @@ async def _look(crew: Crew, state: SshState, hosts: Collection[HostState]) -> di
 
 
 async def _tell_late(
-    crew: Crew, state: SshState, late: Collection[HostState], progress: Progress, timeout: float, *, none: bool
+    crew: Crew, state: SshState, late: Collection[HostState], progress: Progress, seconds: float, *, none: bool
 ) -> None:
     lines = []
     for node, view in (await _look(crew, state, late)).items():
@@ -136,8 +141,8 @@ async def _tell_late(
     told = "\n".join(lines)
     remedy = f"does a firewall keep them from {state.scheduler_address}?"
     if none:
-        raise FleetError(f"no worker registered within {timeout:g} s; {remedy}\n{told}")
-    progress.step(f"not every worker registered within {timeout:g} s; they go on trying; {remedy}\n{told}")
+        raise FleetError(f"no worker registered within {seconds:g} s; {remedy}\n{told}")
+    progress.step(f"not every worker registered within {seconds:g} s; they go on trying; {remedy}\n{told}")
 
 
 def _indent(view: NodeView) -> str:
