@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 
 from daskfleet.errors import FleetError
+from daskfleet_images.node.network import find_listen_problem
 from daskfleet_stacks.connection import Connection, ConnectionSecurity
 
 HOST = "127.0.0.1"
@@ -15,19 +15,8 @@ CONNECT_SECONDS = 5.0
 
 
 def is_taken(port: int) -> bool:
-    """Whether something listens on the port.
-
-    It tries to bind, not to connect: a connection that is dropped would leave a failed handshake in the log of
-    whoever listens.
-    """
-    with contextlib.closing(socket.socket()) as probe:
-        # Without this, connections that have just ended would count.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return True
-    return False
+    """Whether something listens on the port of the loopback interface."""
+    return find_listen_problem(HOST, port) is not None
 
 
 def await_page(url: str, *, timeout: float) -> None:

@@ -85,7 +85,8 @@ def _render_worker(worker: WorkerStatus, *, bar: bool) -> tuple[RenderableType, 
         memory = f"{memory} of {format_bytes(worker.memory_limit)}"
         if bar:
             memory = f"{_bar(worker.memory / worker.memory_limit)} {memory}"
-    return worker.name, str(worker.threads), memory, f"{worker.cpu:.0f}%", str(worker.executing)
+    name = worker.name if worker.state == "running" else f"{worker.name} ({worker.state})"
+    return name, str(worker.threads), memory, f"{worker.cpu:.0f}%", str(worker.executing)
 
 
 def _bar(share: float) -> str:

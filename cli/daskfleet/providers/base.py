@@ -34,6 +34,8 @@ class WorkerStatus:
     """Per cent of one core."""
     executing: int
     """Tasks that it runs now."""
+    state: str = "running"
+    """Dask's word; `paused` takes no new tasks."""
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ def ask_workers(connection: Connection) -> list[WorkerStatus]:
             memory_limit=int(worker["memory_limit"] or 0),
             cpu=float(worker.get("metrics", {}).get("cpu", 0.0)),
             executing=int(worker.get("metrics", {}).get("task_counts", {}).get("executing", 0)),
+            state=str(worker.get("status", "running")),
         )
         for address, worker in _ask(connection, ask, ASK_SECONDS)["workers"].items()
     ]

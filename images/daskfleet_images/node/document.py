@@ -185,6 +185,8 @@ class WorkersDocument(_Node):
     retire_on_stop: bool = False
     """At SIGTERM, move the workers' data to other workers before stopping. A fleet that goes down as a whole has no
     use for it; a machine that is taken away has."""
+    pause_when_busy: bool = False
+    """Whether the workers take no new tasks while others use the machine's processors: for somebody's desktop."""
     watch: Literal["aws-interruptions"] | None = None
     """Whose notice that the machine will be taken away is heeded: the workers then move their data and stop."""
 

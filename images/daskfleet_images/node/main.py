@@ -200,6 +200,11 @@ async def _run(
             if document.watch is not None:
                 watching = loop.create_task(_heed_notice(document.watch, node, ask_to_stop))
                 stack.callback(watching.cancel)
+            if document.pause_when_busy:
+                from daskfleet_images.node.busy import keep_aside
+
+                aside = loop.create_task(keep_aside(node.list_addresses, node.connection_args))
+                stack.callback(aside.cancel)
             await node.run(stop)
             notice = node.notice
     notifier.send(STOPPING=1)

@@ -71,6 +71,23 @@ def has_address(address: str) -> bool:
     return True
 
 
+def find_listen_problem(host: str, port: int) -> str | None:
+    """Why nobody can listen there; `None` where that can be done.
+
+    It tries to bind, not to connect: a connection that is dropped would leave a failed handshake in the log of
+    whoever listens.
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as probe:
+            # Without this, connections that have just ended would count.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
 def find_source(addresses: Iterable[str], host: str, port: int) -> str:
     """The address that this machine sends from when it sends to the first of `addresses` that a way leads to.
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-import socket
 import time
 
 from distributed import Scheduler
 
 from daskfleet_images.node.errors import NodeFailed
 from daskfleet_images.node.marks import MarkWriter
+from daskfleet_images.node.network import find_listen_problem
 from daskfleet_images.node.resolve import ResolvedScheduler
 from daskfleet_images.node.security import build_security
 
@@ -62,13 +62,9 @@ def check_free(what: str, host: str, port: int) -> None:
     Raises:
         NodeFailed: it is taken, or is no address of this machine.
     """
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        raise NodeFailed(f"{what} cannot listen on {host}:{port}: {error.strerror}") from None
+    problem = find_listen_problem(host, port)
+    if problem is not None:
+        raise NodeFailed(f"{what} cannot listen on {host}:{port}: {problem}")
 
 
 async def _add_dashboard(scheduler: Scheduler) -> None:

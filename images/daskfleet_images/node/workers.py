@@ -112,6 +112,15 @@ class WorkersNode:
             if name not in self._tasks:
                 self._tasks[name] = asyncio.create_task(self._keep(name))
 
+    def list_addresses(self) -> list[str]:
+        """The addresses of the workers that run."""
+        return [nanny.worker_address for nanny in self._nannies.values() if nanny.worker_address]
+
+    @property
+    def connection_args(self) -> Any:
+        """With what the scheduler and other workers are called."""
+        return self._security.get_connection_args("worker")
+
     async def _leave(self, name: str, task: asyncio.Task[None], before: asyncio.Task[None] | None) -> None:
         """Retire and stop one worker; one of the same name that is wanted meanwhile waits until it is gone."""
         if before is not None:
@@ -179,7 +188,7 @@ class WorkersNode:
                 comm = await connect(
                     document.scheduler_address,
                     timeout=seconds,
-                    **self._security.get_connection_args("worker"),
+                    **self.connection_args,
                 )
             except OSError as error:
                 if time.monotonic() > deadline:
@@ -194,8 +203,7 @@ class WorkersNode:
                 return
 
     def _scheduler_rpc(self) -> Any:
-        arguments = self._security.get_connection_args("worker")
-        return rpc(self._document.scheduler_address, connection_args=arguments, timeout=CONNECT_SECONDS)
+        return rpc(self._document.scheduler_address, connection_args=self.connection_args, timeout=CONNECT_SECONDS)
 
     def _build_nanny(self, name: str) -> _Nanny:
         """The nanny of one worker.

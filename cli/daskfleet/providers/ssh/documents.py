@@ -38,6 +38,7 @@ def render_workers_document(state: SshState, host: HostState) -> str:
         threads=host.sizes.threads,
         memory_limit=host.sizes.memory_limit,
         resources=host.asked.resources,
+        pause_when_busy=host.asked.pause_when_busy,
         local_directory=Path(state.runtime(host.node, host.place)) / "scratch",
         marks_file=_marks(host.folder, host.node),
         working_directory=Path(host.working_directory),
