@@ -190,7 +190,8 @@ def describe_care(facts: HostFacts) -> str:
     if facts.has_manager:
         return "rejoins after a restart"
     if facts.values.get("manager") == "yes":
-        return "does not rejoin after a restart (`loginctl enable-linger` there lets it)"
+        user = facts.values.get("user", "")
+        return f"does not rejoin after a restart (`loginctl enable-linger {user}` there lets it)"
     return "does not rejoin after a restart (no systemd for its user)"
 
 

@@ -124,9 +124,9 @@ async def _follow_all(
 async def _open_stream(command: str, place: Place, logins: Logins) -> AsyncIterator[Any]:
     if not place.host:
         process = await asyncio.create_subprocess_exec(
-            "sh", "-c", command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
+            "sh", "-c", command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
         assert process.stdout is not None
         return process.stdout
     connection = await logins.open(place.address)
-    return (await connection.create_process(command, stdin=asyncssh.DEVNULL, encoding=None)).stdout  # type: ignore[return-value]
+    return (await connection.create_process(command, encoding=None)).stdout  # type: ignore[return-value]

@@ -93,9 +93,10 @@ async def run_script(
     return text
 
 
-def _shorten(said: str, lines: int = 3) -> str:
-    """The last lines of what a program said, as one."""
-    return "; ".join(line.strip() for line in [each for each in said.splitlines() if each.strip()][-lines:])
+def _shorten(said: str) -> str:
+    """What a program said, in one line: what it began with, and what it ended with, which is where causes stand."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return "; ".join(lines if len(lines) <= 3 else [lines[0], "…", *lines[-2:]])
 
 
 def render_command(script: str, arguments: tuple[str, ...]) -> str:

@@ -15,6 +15,8 @@ tar -xf -
 [ -n "$uv" ] || uv=$root/build/uv
 # Nothing of it is to be anywhere else.
 export UV_CACHE_DIR="$root/build/cache" UV_PYTHON_INSTALL_DIR="$root/python" UV_LINK_MODE=copy UV_NO_PROGRESS=1
+# Who sends wheels has no index there, nor anything else to download a Python from.
+[ "$wheels" = wheels ] && export UV_PYTHON_DOWNLOADS=never
 "$uv" venv --quiet --python "$python" "$root/venv"
 set -- pip sync --quiet --require-hashes --python "$root/venv/bin/python"
 [ "$wheels" = wheels ] && set -- "$@" --no-index --find-links wheels

@@ -1,0 +1,1 @@
+"""Fleets over SSH, on hosts with a real sshd."""
