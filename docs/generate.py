@@ -13,7 +13,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
 import yaml
@@ -149,6 +149,8 @@ def _iterate_models(model: type[BaseModel], title: str = "") -> Iterator[tuple[s
     yield title, model
     for name, field in model.model_fields.items():
         for candidate in (field.annotation, *getattr(field.annotation, "__args__", ())):
+            if get_origin(candidate) is Annotated:
+                candidate = get_args(candidate)[0]
             if isinstance(candidate, type) and issubclass(candidate, BaseModel):
                 is_list = candidate is not field.annotation
                 yield from _iterate_models(candidate, f"{title}{'.' if title else ''}{name}{'[]' if is_list else ''}")
@@ -190,6 +192,8 @@ def _render_kind(schema: dict[str, Any]) -> str:
         return f"a list{least}{'' if items == 'a mapping, below' else f'; {items}'}"
     if kind == "object":
         return "a mapping of names to numbers above 0" if _maps_to_numbers(schema) else "a mapping of names to text"
+    if kind == "boolean":
+        return "`true` or `false`"
     if kind == "null":
         return "nothing"
     if "enum" in schema:
@@ -223,8 +227,17 @@ def render_providers() -> str:
 
 def render_example_file() -> str:
     """A fleet file that this version accepts."""
-    text = (DOCS / "_data" / "fleet.yaml").read_text(encoding="utf-8")
-    parse_fleet_yaml(text, "docs/_data/fleet.yaml")
+    return _render_file("fleet.yaml")
+
+
+def render_ssh_file() -> str:
+    """Another, of a fleet over SSH."""
+    return _render_file("ssh.yaml")
+
+
+def _render_file(name: str) -> str:
+    text = (DOCS / "_data" / name).read_text(encoding="utf-8")
+    parse_fleet_yaml(text, f"docs/_data/{name}")
     return f"```yaml\n{text.strip()}\n```"
 
 
@@ -350,5 +363,6 @@ PARTS: dict[str, Callable[[], str]] = {
     "example_file": render_example_file,
     "fields": render_fields,
     "providers": render_providers,
+    "ssh_file": render_ssh_file,
     "unsupported": render_unsupported,
 }

@@ -56,7 +56,17 @@ REMEDIES = {
     "No route to host": "nothing leads there: is the machine on?",
     "administratively prohibited": "the machine lets no tunnel through to that port",
 }
-"""What a person can do about what `ssh` says."""
+"""What a person can do about what `ssh` says of a machine that the fleet has made."""
+
+KNOWN_REMEDIES = {
+    **REMEDIES,
+    "Permission denied": "it accepts none of your keys: load the right one into the agent, or name it in ~/.ssh/config",
+    "REMOTE HOST IDENTIFICATION HAS CHANGED": "another machine answers than the one that you know",
+    "Host key verification failed": "its key is not in your known_hosts: log in once by hand",
+    "Connection timed out": "nothing answers: is it on, and does a way lead there?",
+    "Connection refused": "no SSH listens there",
+}
+"""The same, of one that was there before."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +193,8 @@ def _await_open(process: subprocess.Popen[bytes], ports: list[int], connection: 
 
 
 def _describe(connection: Connection, said: str) -> str:
-    remedy = next((remedy for words, remedy in REMEDIES.items() if words in said), "can you log in there by `ssh`?")
+    remedies = KNOWN_REMEDIES if connection.provider == "ssh" else REMEDIES
+    remedy = next((remedy for words, remedy in remedies.items() if words in said), "can you log in there by `ssh`?")
     last = said.splitlines()[-1]
     return f"no tunnel to fleet '{connection.fleet}' through {connection.access.host}: ssh says: {last} - {remedy}"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from subprocess import CompletedProcess, Popen
 from typing import Any
 
+from harness import await_true
 from ssh_lab import Host, HostSpec, SshLab, open_lab
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -97,7 +98,7 @@ class FleetLab:
                 host.power_on()
         for fleet in json.loads(self.ok("list", "--json")):
             self.ok("down", fleet["name"])
-        assert self.look() == self.before
+        await_true(lambda: self.look() == self.before, "every host is as it was", timeout=10)
 
 
 COMMAND: Sequence[str] = (sys.executable, "-m", "daskfleet")

@@ -44,7 +44,7 @@ DATA: dict[str, Any] = {
         "tls_client_key": "/tls/k.pem",
         "ssh_key": "",
     },
-    "access": {"mode": "local", "host": "", "user": ""},
+    "access": {"mode": "local", "host": "", "user": "", "port": 0},
     "versions": {"python": "3.11.7", "dask": "2025.1.0", "distributed": "2025.1.0", "cloudpickle": "3.1.1"},
 }
 
@@ -117,6 +117,7 @@ WRONG = [
     ("zebra", KEY), ("security.zebra", KEY), ("access.zebra", KEY), ("versions.zebra", KEY),
     ("fleet", [KEY]), ("security", KEY), ("security.tls_client_key", [KEY]), ("security.tls_ca_file", {"k": KEY}),
     ("access", [KEY]), ("versions", None), ("versions.python", 3.11),
+    ("access.port", KEY), ("access.port", [KEY]), ("access.port", None), ("access.port", 22.5),
 ]  # fmt: skip
 
 
@@ -144,6 +145,19 @@ def test_missing_and_surplus_and_wrong_values_are_damage_where_a_connection_is_r
 def test_a_way_of_access_that_there_is_not_is_refused():
     with pytest.raises(ValueError, match="mode"):
         validate_connection(change("access.mode", "pigeon"))
+
+
+def test_a_connection_from_before_ports_were_said_leads_to_the_same_port_as_then():
+    old = json.loads(json.dumps(DATA))
+    del old["access"]["port"]
+    assert read_connection(json.dumps(old)).access.port == 0
+    assert validate_connection(old).access.port == 0
+
+
+def test_the_port_of_a_connection_is_read_back_as_the_number_that_was_written():
+    connection = validate_connection(change("access.port", 2222))
+    assert connection.access.port == 2222
+    assert read_connection(json.dumps(dataclasses.asdict(connection))) == connection
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "3", '"x"', "{}", "\x00", "[" * 100_000])

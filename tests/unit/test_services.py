@@ -127,7 +127,7 @@ def test_a_target_that_is_nothing_is_told_with_the_way_to_begin(target: str):
 
 def test_a_provider_that_this_version_lacks_is_told():
     assert isinstance(load_provider("local"), LocalProvider)
-    with pytest.raises(FleetError, match="no provider 'gcp'; it has: local, aws"):
+    with pytest.raises(FleetError, match="no provider 'gcp'; it has: local, ssh, aws"):
         load_provider("gcp")
 
 

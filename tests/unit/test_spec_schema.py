@@ -35,7 +35,30 @@ def test_the_schema_accepts_what_init_writes(validator: Draft202012Validator, cp
     assert list(validator.iter_errors(data)) == []
 
 
-@pytest.mark.parametrize("data", [GOOD, {"name": "x", "provider": "local"}])
+SSH_HOST = {"host": "science@rack[01-16].lan", "port": 2222, "group": "big", "workers": "auto", "threads": 2}
+SSH_HOST |= {"memory_limit": "4GiB", "resources": {"GPU": 1}, "nice": 0, "pause_when_busy": True, "scratch": "/local"}
+SSH: dict[str, Any] = {
+    "name": "x",
+    "provider": "ssh",
+    "hosts": ["a", SSH_HOST, {"host": "b", "workers": 0}],
+    "scheduler": {"host": "head", "ssh_port": 22, "address": "10.0.0.1", "port": 9000, "dashboard_port": "auto"},
+    "environment": {"mode": "ship", "python": "3.12", "lock": "lock.txt", "wheels": "wheels"},
+    "access": {"mode": "ssh"},
+    "tags": {"team": "climate"},
+}
+SSH_SHORT = {"name": "x", "provider": "ssh", "hosts": ["a"]}
+GOOD_SSH = [
+    SSH,
+    SSH_SHORT,
+    {**SSH_SHORT, "scheduler": "a"},
+    {**SSH_SHORT, "scheduler": {}, "environment": {}, "access": {}},
+    {**SSH_SHORT, "environment": {"mode": "existing", "python": "/opt/env/bin/python"}},
+    {**SSH_SHORT, "scheduler": {"host": None, "ssh_port": None, "address": None}},
+    {**SSH_SHORT, "hosts": [{"host": "a", "port": None, "scratch": None, "memory_limit": 0}]},
+]
+
+
+@pytest.mark.parametrize("data", [GOOD, {"name": "x", "provider": "local"}, *GOOD_SSH])
 def test_the_schema_accepts_what_the_parser_accepts(validator: Draft202012Validator, data: dict[str, Any]):
     assert parse_fleet_spec(data).name == "x"
     assert list(validator.iter_errors(data)) == []
@@ -82,11 +105,71 @@ BAD = [
 ]
 
 
+def with_host(**values: Any) -> dict[str, Any]:
+    return {**SSH, "hosts": [{**SSH_HOST, **values}]}
+
+
+BAD += [
+    {"name": "x", "provider": "ssh"},
+    {**SSH, "name": "My Fleet"},
+    {**SSH, "hosts": []},
+    {**SSH, "hosts": "a"},
+    {**SSH, "hosts": {"host": "a"}},
+    {**SSH, "hosts": [5]},
+    {**SSH, "hosts": [None]},
+    {**SSH, "hosts": [{}]},
+    {**SSH, "hosts": [{"workers": 2}]},
+    {**SSH, "workers": [GROUP]},
+    {**SSH, "region": "eu-west-1"},
+    {**SSH, "scheduler": 5},
+    {**SSH, "scheduler": None},
+    {**SSH, "scheduler": {"prot": 9000}},
+    {**SSH, "scheduler": {"port": 80}},
+    {**SSH, "scheduler": {"host": 5}},
+    {**SSH, "scheduler": {"host": "a", "ssh_port": 0}},
+    {**SSH, "scheduler": {"address": ""}},
+    {**SSH, "environment": "same"},
+    {**SSH, "environment": {"mode": "ships"}},
+    {**SSH, "environment": {"mode": "existing", "python": 3.12}},
+    {**SSH, "environment": {"mode": "ship", "lock": ""}},
+    {**SSH, "access": {"mode": "direkt"}},
+    {**SSH, "access": {"mode": "auto", "allowed_cidrs": []}},
+    with_host(host=5),
+    with_host(port=0),
+    with_host(port=65536),
+    with_host(port="22"),
+    with_host(port=True),
+    with_host(group="My Group"),
+    with_host(workers=-1),
+    with_host(workers={"min": 0, "max": 2}),
+    with_host(threads=0),
+    with_host(memory_limit=True),
+    with_host(resources={"GPU": 0}),
+    with_host(nice=20),
+    with_host(nice=-1),
+    with_host(nice=1.5),
+    with_host(pause_when_busy="perhaps"),
+    with_host(scratch="tmp"),
+    with_host(scratch=5),
+    with_host(count=3),
+    with_host(spot="only"),
+    with_host(zebra=1),
+]
+
+
 @pytest.mark.parametrize("data", BAD, ids=range(len(BAD)))
 def test_the_schema_refuses_what_the_parser_refuses(validator: Draft202012Validator, data: Any):
     with pytest.raises(SpecError):
         parse_fleet_spec(data)
     assert list(validator.iter_errors(data))
+
+
+@pytest.mark.parametrize("value", ["yes", "true", 1, 0, "off"])
+def test_a_truth_value_is_one_for_the_parser_as_for_the_schema(validator: Draft202012Validator, value: Any):
+    data = with_host(pause_when_busy=value)
+    assert list(validator.iter_errors(data))
+    with pytest.raises(SpecError):
+        parse_fleet_spec(data)
 
 
 def iterate_properties(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

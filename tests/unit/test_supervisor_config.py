@@ -23,7 +23,6 @@ logfile_maxbytes = 1MB
 logfile_backups = 1
 pidfile = supervisord.pid
 childlogdir = logs
-umask = %(ENV_DASKFLEET_UMASK)s
 strip_ansi = true
 identifier = daskfleet-research
 
@@ -36,6 +35,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 
 [program:scheduler]
 command = %(ENV_DASKFLEET_NODE_COMMAND)s nodes/scheduler.json
+umask = %(ENV_DASKFLEET_UMASK)s
 autorestart = true
 startsecs = 5
 startretries = 1000000
@@ -47,6 +47,7 @@ stdout_logfile_backups = 2
 
 [program:gpu-1]
 command = %(ENV_DASKFLEET_NODE_COMMAND)s nodes/gpu-1.json
+umask = %(ENV_DASKFLEET_UMASK)s
 autorestart = true
 startsecs = 5
 startretries = 1000000
@@ -95,7 +96,7 @@ def test_supervisor_itself_reads_it_wherever_the_fleet_is(tmp_path: Path, monkey
     assert set(programs) == {"scheduler", "y" * 40}
     assert programs["scheduler"].command == "/usr/bin/python3 -m daskfleet_images.node nodes/scheduler.json"
     assert programs["scheduler"].autorestart
-    assert options.umask == 0o027
+    assert programs["scheduler"].umask == 0o027
     assert options.server_configs[0]["file"] == "/run/daskfleet/supervisor.sock"
 
 

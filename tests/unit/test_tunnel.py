@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import signal
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from daskfleet.errors import FleetError
 from daskfleet.home import FleetPaths
-from daskfleet.tunnel import close_tunnel, open_route, open_tunnel, render_command
+from daskfleet.tunnel import close_tunnel, open_route, open_tunnel, render_command, render_login
 from daskfleet_stacks.connection import Access, Connection, ConnectionSecurity, Versions
 from harness import await_true
 from sshd import Server, find_free_port, make_key, run_sshd
@@ -204,3 +206,73 @@ def test_a_tunnel_to_a_port_that_nobody_listens_at_opens_and_then_closes_on_its_
     nobody = dataclasses.replace(connection, scheduler_address=f"tls://127.0.0.1:{find_free_port()}")
     route = open_route(nobody, paths)
     assert hear(route.scheduler_address) == b""
+
+
+# The command line
+
+
+def make_connection(provider: str, *, ssh_key: str = "", **access: Any) -> Connection:
+    return Connection(
+        fleet="research",
+        provider=provider,
+        scheduler_address="tls://10.0.0.5:8786",
+        dashboard_url="http://127.0.0.1:8787/status",
+        security=ConnectionSecurity("ca", "cert", "key", ssh_key),
+        access=Access("ssh", **access),
+        versions=Versions("3.11", "1", "1", "1"),
+    )
+
+
+def read_options(command: list[str]) -> dict[str, str]:
+    return dict(value.split("=", 1) for name, value in itertools.pairwise(command) if name == "-o")
+
+
+def test_the_key_of_a_machine_that_was_there_before_is_among_those_that_the_person_knows(paths: FleetPaths) -> None:
+    command = render_login(make_connection("ssh", host="team-server.lan"), paths)
+    options = read_options(command)
+    assert options["StrictHostKeyChecking"] == "yes"
+    assert not options.keys() & {"UserKnownHostsFile", "GlobalKnownHostsFile", "IdentitiesOnly"}
+    assert options["BatchMode"] == "yes"
+    assert not {"-p", "-i"} & set(command)
+    assert command[-1] == "team-server.lan"
+
+
+@pytest.mark.parametrize("provider", ["aws", "gcp", "azure"])
+def test_the_key_of_a_machine_that_the_fleet_made_is_the_fleets_own_business(provider: str, paths: FleetPaths) -> None:
+    command = render_login(make_connection(provider, host="198.51.100.7", user="tunnel", ssh_key="/k.pem"), paths)
+    options = read_options(command)
+    assert options["StrictHostKeyChecking"] == "accept-new"
+    assert options["UserKnownHostsFile"] == str(paths.root / "known_hosts")
+    assert options["IdentitiesOnly"] == "yes"
+    assert command[command.index("-i") + 1] == "/k.pem"
+    assert "-p" not in command
+    assert command[-1] == "tunnel@198.51.100.7"
+
+
+@pytest.mark.parametrize("provider", ["ssh", "aws"])
+@pytest.mark.parametrize(("port", "words"), [(0, []), (22, ["-p", "22"]), (2222, ["-p", "2222"])])
+def test_a_port_is_named_where_one_is_given(provider: str, port: int, words: list[str], paths: FleetPaths) -> None:
+    command = render_login(make_connection(provider, host="h", user="u", port=port), paths)
+    assert command[-1] == "u@h"
+    found = command.index("-p") if "-p" in command else len(command)
+    assert command[found : found + 2] == words
+
+
+def test_the_ends_of_the_tunnel_are_as_the_machine_at_its_other_end_sees_them(paths: FleetPaths) -> None:
+    connection = make_connection("ssh", host="h", user="u", port=2222)
+    command = render_command(connection, paths, scheduler_port=1001, dashboard_port=1002)
+    login = render_login(connection, paths)
+    assert command[: len(login)] == login
+    assert command[len(login) :] == [
+        "-N", "-L", "127.0.0.1:1001:10.0.0.5:8786", "-L", "127.0.0.1:1002:127.0.0.1:8787"
+    ]  # fmt: skip
+
+
+def test_a_tunnel_to_a_machine_whose_key_nobody_knows_is_refused(
+    connection: Connection, paths: FleetPaths, server: Server
+) -> None:
+    """Unlike to a machine that the fleet made, whose key is taken as it comes."""
+    stranger = dataclasses.replace(connection, provider="ssh")
+    with pytest.raises(FleetError, match=r"no tunnel to fleet 'research' through 127.*Host key verification failed"):
+        open_route(stranger, paths)
+    assert hear(open_route(connection, paths).scheduler_address) == b"scheduler"

@@ -15,17 +15,15 @@ def dashboard(
     browser: Annotated[bool, typer.Option(help="Open it in the browser.")] = True,
 ) -> None:
     """Open the fleet's dashboard in the browser, and print its address."""
-    from daskfleet.access import reach_fleet
-    from daskfleet.reach import check_dashboard
+    from daskfleet.access import reach_dashboard
 
-    connection = reach_fleet(name)
-    check_dashboard(connection)
-    print(connection.dashboard_url)
+    url = reach_dashboard(name)
+    print(url)
     if browser:
         import webbrowser
 
         from daskfleet.reach import await_page
 
-        await_page(connection.dashboard_url, timeout=15)
-        if not webbrowser.open(connection.dashboard_url):
+        await_page(url, timeout=15)
+        if not webbrowser.open(url):
             print("no browser was found here; open the address by hand")

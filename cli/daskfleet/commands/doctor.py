@@ -18,8 +18,9 @@ def doctor(
 ) -> None:
     """Look whether a fleet can be made: everything that is wrong, before anything is made.
 
-    The file itself; in a cloud the engine, the credentials, the region, its machines and the image. It changes nothing,
-    and ends with 1 if something is wrong.
+    The file itself; over SSH each host: whether it lets you in, its Python, memory, disk, clock and ports; in a cloud
+    the engine, the credentials, the region, its machines and the image. It changes nothing, and ends with 1 if
+    something is wrong.
     """
     from daskfleet.services.doctor import examine
 

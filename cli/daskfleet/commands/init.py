@@ -15,7 +15,7 @@ def init(
     file: Annotated[Path, typer.Argument(metavar="[FILE]", help="The file; `-` prints it.")] = Path("fleet.yaml"),
     name: Annotated[str, typer.Option(metavar="NAME", help="Name of the fleet.")] = "research",
     provider: Annotated[
-        str, typer.Option(metavar="local|aws", help="Where it is to live.", autocompletion=complete_providers)
+        str, typer.Option(metavar="local|ssh|aws", help="Where it is to live.", autocompletion=complete_providers)
     ] = "local",
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
@@ -31,7 +31,7 @@ def init(
         from dask.system import CPU_COUNT
 
         cpus = CPU_COUNT
-    else:
+    elif provider == "aws":
         region = find_region()
     shown = "fleet.yaml" if str(file) == "-" else str(file)
     text = render_fleet_file(provider, name, shown, cpus=cpus, region=region)
@@ -47,5 +47,7 @@ def init(
         raise FleetError(f"{file} cannot be written: {error.strerror}.") from None
     if provider == "local":
         print(f"wrote {file}; edit it, then: daskfleet up {file}")
+    elif provider == "ssh":
+        print(f"wrote {file}; put your hosts into it, then: daskfleet doctor {file}")
     else:
         print(f"wrote {file}; put your address in place of {CIDR_TO_FILL_IN}, then: daskfleet doctor {file}")

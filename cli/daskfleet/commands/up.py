@@ -58,5 +58,7 @@ def up(
     workers = ", ".join(f"{count} in {group}" for group, count in counts.items())
     print(f"fleet '{spec.name}' is up at {connection.scheduler_address} after {time.monotonic() - start:.1f} s")
     print(f"  workers    {workers}")
-    print(f"  dashboard  {connection.dashboard_url}")
+    # Elsewhere the address is the scheduler's own loopback interface, to which that command makes a way.
+    is_here = connection.access.mode == "local"
+    print(f"  dashboard  {connection.dashboard_url if is_here else f'daskfleet dashboard {spec.name}'}")
     print(f"  use it     daskfleet connect {spec.name} -- python script.py")

@@ -32,7 +32,6 @@ logfile_maxbytes = 1MB
 logfile_backups = 1
 pidfile = supervisord.pid
 childlogdir = logs
-umask = %(ENV_DASKFLEET_UMASK)s
 strip_ansi = true
 identifier = {identifier}
 
@@ -49,6 +48,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 _CONFIG_NODE = """
 [program:{node}]
 command = %(ENV_DASKFLEET_NODE_COMMAND)s nodes/{node}.json
+umask = %(ENV_DASKFLEET_UMASK)s
 autorestart = true
 startsecs = 5
 startretries = 1000000

@@ -34,6 +34,43 @@ workers:
 """
 
 
+SSH_TEMPLATE = """\
+# yaml-language-server: $schema=fleet.schema.json   (daskfleet schema > fleet.schema.json)
+#
+# A Dask fleet on machines that you reach by SSH. `daskfleet doctor {file}` looks whether it can be made,
+# `daskfleet up {file}` makes it so, also when you have changed this file; `daskfleet down {name}` removes it and leaves
+# nothing on any host. What is commented out shows the default or an example.
+
+name: {name}
+provider: ssh
+
+hosts:                        # as `ssh` takes them: ~/.ssh/config, the agent and jump hosts are honoured
+  - desk-17.example.org
+  # - science@team-server.example.org
+  # - host: rack[01-16].example.org
+  #   workers: 2              # on each; auto fills the host
+  #   threads: auto           # of each worker; auto shares the host's cores
+  #   memory_limit: 64GB      # of each worker; auto shares four fifths of what is free
+  #   nice: 10                # stand back behind what else the host does
+  #   pause_when_busy: true   # take no new tasks while others use its processors: for somebody's desktop
+  #   scratch: /local/scratch # where workers spill to; /tmp without it
+
+# scheduler: team-server.example.org   # the first of hosts without it; local is the machine that you type on
+
+# environment:
+#   mode: same                # same: the path of your own Python, on every host (a shared home directory)
+#   mode: existing            # a Python that is there:
+#   python: /opt/env/bin/python
+#   mode: ship                # an environment built on each host from your lock file, and removed with the fleet:
+#   lock: requirements.txt    # with hashes: uv pip compile --generate-hashes
+
+# access:
+#   mode: auto                # auto: direct where the scheduler's address can be reached, else ssh, through a tunnel
+
+# tags: {{team: climate}}       # labels that `list` and `status` show
+"""
+
+
 AWS_TEMPLATE = """\
 # yaml-language-server: $schema=fleet.schema.json   (daskfleet schema > fleet.schema.json)
 #
@@ -97,6 +134,8 @@ def render_fleet_file(provider: str, name: str, file: str, *, cpus: int, region:
         cpus: cores of this machine, for a fleet on it.
         region: where a fleet in a cloud is to be, if that is known.
     """
+    if provider == "ssh":
+        return SSH_TEMPLATE.format(name=name, file=file)
     if provider == "aws":
         return AWS_TEMPLATE.format(name=name, file=file, region=region or DEFAULT_REGION, cidr=CIDR_TO_FILL_IN)
     return LOCAL_TEMPLATE.format(name=name, file=file, count=min(cpus, 4), threads=max(1, cpus // min(cpus, 4)))

@@ -23,8 +23,11 @@ def complete_fleets(incomplete: str) -> list[str]:
 def complete_groups(ctx: Any, incomplete: str) -> list[str]:
     """The worker groups of the fleet that stands before on the command line."""
     try:
-        text = fleet_paths(ctx.params.get("name") or DEFAULT_FLEET).state.read_text(encoding="utf-8")
-        groups = [str(group["name"]) for group in json.loads(text)["groups"]]
+        state = _read_state(ctx)
+        if "hosts" in state:  # Over SSH a host says which group its workers belong to.
+            groups = list(dict.fromkeys(str(host["group"]) for host in state["hosts"]))
+        else:
+            groups = [str(group["name"]) for group in state["groups"]]
     except (FleetError, OSError, ValueError, KeyError, TypeError):
         return []
     return [group for group in groups if group.startswith(incomplete)]
@@ -32,7 +35,16 @@ def complete_groups(ctx: Any, incomplete: str) -> list[str]:
 
 def complete_nodes(ctx: Any, incomplete: str) -> list[str]:
     """The nodes of the fleet that stands before on the command line."""
-    return [node for node in ("scheduler", *complete_groups(ctx, "")) if node.startswith(incomplete)]
+    try:
+        hosts = [str(host["node"]) for host in _read_state(ctx).get("hosts", ())]
+    except (FleetError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        hosts = []
+    return [node for node in ("scheduler", *complete_groups(ctx, ""), *hosts) if node.startswith(incomplete)]
+
+
+def _read_state(ctx: Any) -> Any:
+    """What is remembered of the fleet that stands before on the command line."""
+    return json.loads(fleet_paths(ctx.params.get("name") or DEFAULT_FLEET).state.read_text(encoding="utf-8"))
 
 
 def complete_providers(incomplete: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -82,12 +83,21 @@ def check_nice(value: Any) -> int:
     return check_int(value, 0, 19, "niceness")
 
 
+def check_truth(value: Any) -> bool:
+    """Validate a truth value; YAML has several words for one, which it has read already."""
+    if not isinstance(value, bool):
+        raise refuse("this is true or false", "give one of the two, without quotes")
+    return value
+
+
 def widen(value: Any) -> Any:
     """`team-server.lan` is short for `{host: team-server.lan}`."""
     return {"host": value} if isinstance(value, str) else value
 
 
-Hosts = Annotated[str, BeforeValidator(check_hosts), WithJsonSchema({"type": "string", "examples": ["rack[01-16].lan"]})]
+Hosts = Annotated[
+    str, BeforeValidator(check_hosts), WithJsonSchema({"type": "string", "examples": ["rack[01-16].lan"]})
+]
 Host = Annotated[str, BeforeValidator(check_host), WithJsonSchema({"type": "string", "examples": ["team-server.lan"]})]
 Folder = Annotated[str, BeforeValidator(check_folder), WithJsonSchema({"type": "string", "pattern": "^/"})]
 File = Annotated[str, BeforeValidator(check_file), WithJsonSchema({"type": "string", "minLength": 1})]
@@ -98,6 +108,7 @@ Python = Annotated[
 SshPort = Annotated[
     int, BeforeValidator(check_ssh_port), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 65535})
 ]
+Truth = Annotated[bool, BeforeValidator(check_truth), WithJsonSchema({"type": "boolean"})]
 Nice = Annotated[int, BeforeValidator(check_nice), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 19})]
 
 
@@ -123,10 +134,10 @@ class SshHost(SpecModel):
     nice: Nice = 10
     """How far workers stand back behind what else the host does: 0 not at all, 19 most; from 1 on their disk
     access waits for others', too."""
-    pause_when_busy: bool = False
+    pause_when_busy: Truth = False
     """Take no new tasks while others use the host's processors: for somebody's desktop."""
     scratch: Folder | None = None
-    """Folder on a local disk of the host that workers spill to; without it, the system's temporary folder."""
+    """Folder on a local disk of the host that workers spill to; without it, `/tmp`."""
 
 
 HostEntry = Annotated[SshHost, BeforeValidator(widen, json_schema_input_type=str | SshHost)]
@@ -171,8 +182,8 @@ class SshAccess(SpecModel):
     """The way from a client to the scheduler."""
 
     mode: Literal["auto", "direct", "ssh"] = "auto"
-    """`direct`: at its address; `ssh`: through a tunnel; `auto`: at its address if that answers when the fleet comes up,
-    otherwise through a tunnel."""
+    """`direct`: at its address; `ssh`: through a tunnel; `auto`: at its address if that answers when the fleet comes
+    up, otherwise through a tunnel."""
 
 
 class SshFleetSpec(FleetSpec):
@@ -208,6 +219,7 @@ class SshFleetSpec(FleetSpec):
         return [
             *_find_host_conflicts(data.get("hosts")),
             *_find_port_conflicts(data.get("scheduler")),
+            *_find_ssh_port_conflicts(data.get("scheduler"), data.get("hosts")),
             *_find_environment_conflicts(data.get("environment")),
         ]
 
@@ -238,7 +250,8 @@ def find_scheduler_host(spec: SshFleetSpec) -> HostAddress | None:
         return hosts[0]
     if spec.scheduler.host == LOCAL:
         return None
-    user, host = split_user(spec.scheduler.host)
+    user, pattern = split_user(spec.scheduler.host)
+    (host,) = expand_hosts(pattern)
     for address in hosts:
         if address.host == host and user in ("", address.user):
             return address
@@ -251,6 +264,9 @@ def _find_host_conflicts(hosts: Any) -> list[Problem]:
     seen: set[str] = set()
     for index, entry in enumerate(hosts if isinstance(hosts, list | tuple) else ()):
         path: Path = ("hosts", index)
+        if isinstance(entry, Mapping) and entry.get("group") == "scheduler":
+            reason = "this is the name of the scheduler's own node"
+            problems.append(Problem((*path, "group"), reason, "choose another", "scheduler", True))
         if isinstance(entry, Mapping):
             path, entry = (*path, "host"), entry.get("host")
         try:
@@ -261,10 +277,10 @@ def _find_host_conflicts(hosts: Any) -> list[Problem]:
             if name == LOCAL:
                 reason = "a fleet over SSH has workers on hosts that SSH leads to"
                 problems.append(Problem(path, reason, "for workers on this machine, name it as `ssh` does", name, True))
-            elif name in seen:
+            elif name.lower() in seen:
                 reason = f"{name} stands in the list already"
                 problems.append(Problem(path, reason, "name each host once, with all its workers", entry, True))
-            seen.add(name)
+            seen.add(name.lower())
     return problems
 
 
@@ -276,6 +292,34 @@ def _find_port_conflicts(scheduler: Any) -> list[Problem]:
         return []
     path: Path = ("scheduler", "dashboard_port")
     return [Problem(path, "the scheduler and its dashboard cannot share a port", "give them two", port, True)]
+
+
+def _find_ssh_port_conflicts(scheduler: Any, hosts: Any) -> list[Problem]:
+    """A port for a host that has an entry of its own, or for none at all."""
+    if not isinstance(scheduler, Mapping) or scheduler.get("ssh_port") is None:
+        return []
+    path: Path = ("scheduler", "ssh_port")
+    host = scheduler.get("host")
+    if host in (None, LOCAL):
+        reason, remedy = (
+            "it belongs to a host that `scheduler.host` names, and none is named",
+            "name it, or leave this out",
+        )
+    elif isinstance(host, str) and host.rpartition("@")[2] in _list_names(hosts):
+        reason, remedy = "this host is one of `hosts`", "give its port there"
+    else:
+        return []
+    return [Problem(path, reason, remedy, scheduler["ssh_port"], True)]
+
+
+def _list_names(hosts: Any) -> set[str]:
+    """The hosts that a list stands for, as far as it is right."""
+    names: set[str] = set()
+    for entry in hosts if isinstance(hosts, list | tuple) else ():
+        pattern = entry.get("host") if isinstance(entry, Mapping) else entry
+        with contextlib.suppress(BadPattern):
+            names |= set(expand_hosts(split_user(pattern)[1])) if isinstance(pattern, str) else set()
+    return names
 
 
 def _find_environment_conflicts(environment: Any) -> list[Problem]:

@@ -16,6 +16,10 @@ from daskfleet.providers.supervision import MARK, SOCKET
 
 POLL_SECONDS = 0.05
 
+TRACKER = "multiprocessing.resource_tracker"
+TRACKER_SECONDS = 2.0
+"""How long a resource tracker may take after the others are gone."""
+
 
 def find_processes(root: Path) -> list[psutil.Process]:
     """The processes that carry the mark of the fleet in `root`, but for this one."""
@@ -52,6 +56,14 @@ def await_end(root: Path, timeout: float) -> None:
         time.sleep(POLL_SECONDS)
 
 
+def is_tracker(process: psutil.Process) -> bool:
+    """Whether it is Python's resource tracker: it ends by itself when those are gone whose semaphores it removes.
+
+    Killed with them, it would leave these in `/dev/shm`.
+    """
+    return any(TRACKER in word for word in process.cmdline())
+
+
 def end_processes(root: Path, *, grace: float) -> list[psutil.Process]:
     """End every process of the fleet in `root`; returns those that would not.
 
@@ -67,7 +79,8 @@ def end_processes(root: Path, *, grace: float) -> list[psutil.Process]:
             return processes
         for process in processes:
             try:
-                if time.monotonic() > kill_at:
+                over = time.monotonic() - kill_at
+                if over > TRACKER_SECONDS or (over > 0 and not is_tracker(process)):
                     process.kill()
                 elif process.pid not in asked:
                     asked.add(process.pid)

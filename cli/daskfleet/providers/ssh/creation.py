@@ -131,7 +131,12 @@ class Creation:
 
         answers = await crew.each(places, ask, lambda done, total: self._progress.count("hosts asked", done, total))
         self._facts = {node: answer for node, answer in answers.items() if isinstance(answer, HostFacts)}
-        problems = {node: self._judge(node, places[node], answer, environment) for node, answer in answers.items()}
+        settled = {host.node for host in state.hosts if host.sizes is not None and host.touched}
+        settled |= {mine, SCHEDULER} if state.scheduler_touched and state.scheduler_port else set()
+        problems = {
+            node: self._judge(places[node], answer, environment, is_new=node not in settled)
+            for node, answer in answers.items()
+        }
         if problems[mine]:
             raise FleetError(f"the scheduler's host {state.scheduler.describe()} cannot be used: {problems[mine]}")
         self._facts[SCHEDULER] = self._facts[mine]
@@ -165,11 +170,15 @@ class Creation:
                 return host.node
         return SCHEDULER
 
-    def _judge(self, node: str, place: Place, answer: HostFacts | HostFailed, environment: Environment) -> str:
-        """What keeps the host from being used; empty where nothing does."""
+    def _judge(self, place: Place, answer: HostFacts | HostFailed, environment: Environment, *, is_new: bool) -> str:
+        """What keeps the host from being used; empty where nothing does.
+
+        Args:
+            is_new: whether nothing of the fleet is on it: what runs already is left running on a disk that is full.
+        """
         if isinstance(answer, HostFailed):
             return str(answer)
-        problems = find_host_problems(answer, place.scratch)
+        problems = find_host_problems(answer, place.scratch) if is_new else []
         python = environment.find_python(place)
         if not problems and python:
             problem = find_python_problem(answer, python, self._spec.environment.mode)
@@ -183,7 +192,8 @@ class Creation:
             taken = facts.listening
             asked = self._spec.scheduler
             where = state.scheduler.describe()
-            port = choose_port("scheduler.port", asked.port, SCHEDULER_PORT, taken, where)
+            spoken = taken if asked.dashboard_port == "auto" else taken | {asked.dashboard_port}
+            port = choose_port("scheduler.port", asked.port, SCHEDULER_PORT, spoken, where)
             dashboard = choose_port(
                 "scheduler.dashboard_port", asked.dashboard_port, DASHBOARD_PORT, taken | {port}, where
             )

@@ -32,7 +32,7 @@ def choose_port(field: str, asked: int | Literal["auto"], preferred: int, taken:
                 f"{field}: {asked}: something listens there on {where}; end it, choose another port, or say auto."
             )
         return asked
-    return next(port for port in range(preferred, LAST_PORT) if port not in taken)
+    return next(port for port in range(preferred, LAST_PORT + 1) if port not in taken)
 
 
 def decide_host(host: HostState, facts: HostFacts) -> tuple[HostState, str]:

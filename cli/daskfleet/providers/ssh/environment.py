@@ -145,7 +145,7 @@ def read_lock(asked: SshEnvironment) -> str:
     Raises:
         FleetError: it cannot be read, is no lock, or lacks what nodes need.
     """
-    path = Path(asked.lock or "").expanduser()
+    path = expand(asked.lock or "", "environment.lock")
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
@@ -168,6 +168,18 @@ def read_lock(asked: SshEnvironment) -> str:
     return text
 
 
+def expand(path: str, field: str) -> Path:
+    """The path, with the home directory in the place of `~`.
+
+    Raises:
+        FleetError: it is of somebody who is not there.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise FleetError(f"{field}: {path}: {error}; write the whole path.") from None
+
+
 def list_wheels(asked: SshEnvironment) -> list[Path] | None:
     """The wheels to push; `None` where the hosts ask the package index.
 
@@ -176,7 +188,7 @@ def list_wheels(asked: SshEnvironment) -> list[Path] | None:
     """
     if asked.wheels is None:
         return None
-    folder = Path(asked.wheels).expanduser()
+    folder = expand(asked.wheels, "environment.wheels")
     found = sorted(folder.glob("*.whl"))
     if not found:
         raise FleetError(
@@ -201,14 +213,11 @@ def build_archive(lock: str, wheels: Iterable[Path] | None, *, uv: bool) -> byte
 
 
 def group_by_home(installed: Mapping[str, Iterable[str]]) -> list[list[str]]:
-    """Nodes whose hosts see each other's folders, which is to say, share a home directory. Pure."""
+    """Nodes whose hosts share a home directory: one that sees the folder of another shares it. Pure."""
+    seen = {node: set(each) for node, each in installed.items()}
     homes: list[list[str]] = []
-    for node, seen in installed.items():
-        siblings = set(seen)
-        for members in homes:
-            if members[0] in siblings and node in set(installed[members[0]]):
-                members.append(node)
-                break
-        else:
-            homes.append([node])
+    for node in seen:
+        # Who looked first saw less, so it is enough that one of two sees the other.
+        near = [home for home in homes if any(other in seen[node] or node in seen[other] for other in home)]
+        homes = [home for home in homes if home not in near] + [[*(each for home in near for each in home), node]]
     return homes

@@ -150,7 +150,7 @@ def explain_login(address: HostAddress, error: BaseException, stranger: str, opt
         if known and any(known[:2]):
             return (
                 f"{shown} is another than the one in your known_hosts: somebody else may answer for it. If it was "
-                f"installed anew, remove the old key (`ssh-keygen -R {_entry(options.host, port)}`) and log in once by "
+                f"installed anew, remove the old key (`ssh-keygen -R {_entry(options, port)}`) and log in once by "
                 f"hand: `{by_hand}`"
             )
         return f"{shown} is not in your known_hosts: log in once by hand and compare it: `{by_hand}`"
@@ -172,10 +172,12 @@ def explain_login(address: HostAddress, error: BaseException, stranger: str, opt
     if isinstance(error, ConnectionRefusedError):
         return "no SSH server listens there: is it installed, and is the port right?"
     code = getattr(error, "errno", None)  # asyncio's own words name addresses, not what is wrong.
-    return f"{os.strerror(code) if code else error or type(error).__name__}; `{by_hand}` may tell more"
+    return f"{os.strerror(code) if code else str(error) or type(error).__name__}; `{by_hand}` may tell more"
 
 
-def _entry(host: str, port: int | None) -> str:
+def _entry(options: Any, port: int | None) -> str:
+    """How the known hosts call it."""
+    host = options.host_key_alias or options.host
     return f"'[{host}]:{port}'" if port else host
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from daskfleet.errors import FleetError
+from daskfleet.interrupts import run_interruptible
 from daskfleet.providers.base import LogLines
 from daskfleet.providers.ssh.crew import open_crew
 from daskfleet.providers.ssh.login import HostFailed, Logins, asyncssh, open_logins
@@ -28,7 +29,7 @@ def read_logs(state: SshState, node: str | None, *, lines: int, follow: bool, is
     places = choose_nodes(state, node)
     if follow:
         return LogLines(tuple(places), _follow(state, places, lines, is_over))
-    return LogLines(tuple(places), iter(asyncio.run(_read(state, places, lines))))
+    return LogLines(tuple(places), iter(run_interruptible(_read(state, places, lines))))
 
 
 def choose_nodes(state: SshState, wanted: str | None) -> dict[str, Place]:

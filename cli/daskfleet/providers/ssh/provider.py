@@ -6,7 +6,6 @@ with that folder.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import ClassVar
 from daskfleet.connections import describe_missing, load_connection
 from daskfleet.errors import FleetError
 from daskfleet.home import FleetPaths, fleet_paths
-from daskfleet.interrupts import hold_interrupts
+from daskfleet.interrupts import hold_interrupts, run_interruptible
 from daskfleet.lock import lock_fleet
 from daskfleet.progress import Progress, Quiet
 from daskfleet.providers.base import Check, Confirm, FleetStatus, LogLines, Provider, Summary
@@ -65,7 +64,7 @@ class SshProvider(Provider):
         creation = Creation(spec, paths, progress, timeout=timeout, share=share)
         with lock_fleet(spec.name, timeout=LOCK_SECONDS, on_wait=progress.step):
             try:
-                return asyncio.run(creation.run())
+                return run_interruptible(creation.run())
             except BaseException as error:
                 if creation.created and paths.state.exists():
                     progress.step(f"removing what was begun of fleet '{spec.name}'")
@@ -91,7 +90,7 @@ class SshProvider(Provider):
         assert isinstance(spec, SshFleetSpec)
         old = read_state(fleet_paths(spec.name))
         state = plan_state(spec, old, new_id="", now=time.time(), working_directory=str(Path.cwd()))
-        return asyncio.run(check_hosts(spec, state))
+        return run_interruptible(check_hosts(spec, state))
 
     def read_spec(self, name: str) -> FleetSpec:
         return render_spec(load_state(name))
@@ -114,7 +113,7 @@ class SshProvider(Provider):
     def _tear_down(self, name: str, paths: FleetPaths, progress: Progress) -> None:
         from daskfleet.providers.ssh.teardown import tear_down
 
-        asyncio.run(tear_down(load_state(name), paths, progress))
+        run_interruptible(tear_down(load_state(name), paths, progress))
 
     def read_status(self, name: str) -> FleetStatus:
         from daskfleet.providers.ssh.status import read_ssh_status
@@ -131,15 +130,19 @@ class SshProvider(Provider):
 
         def change(state: SshState) -> dict[str, tuple[str, ...]]:
             hosts = state.find_group(group)
-            workers = spread_workers(hosts, count)
+            # One that no `up` has come to yet has not been asked what it has.
+            workers = spread_workers([host for host in hosts if host.sizes is not None], count)
             if not workers and count:
-                problems = "\n".join(f"  {host.place.describe()}: {host.problem}" for host in hosts)
+                problems = "\n".join(
+                    f"  {host.place.describe()}: {host.problem or f'not yet; `daskfleet up {name}` adds it'}"
+                    for host in hosts
+                )
                 raise FleetError(f"no host of group '{group}' is in the fleet:\n{problems}")
             return workers
 
         state, leaving = self._change_workers(name, change, progress)
         if timeout > 0:
-            asyncio.run(self._await(state, leaving, fleet_paths(name), progress, timeout))
+            run_interruptible(self._await(state, leaving, fleet_paths(name), progress, timeout))
 
     async def _await(
         self, state: SshState, leaving: Collection[str], paths: FleetPaths, progress: Progress, seconds: float
@@ -178,7 +181,7 @@ class SshProvider(Provider):
             }
             state = state.replace_hosts(changed)
             write_state(state, paths)
-            failed = asyncio.run(self._reload(state, list(changed)))
+            failed = run_interruptible(self._reload(state, list(changed)))
         if failed:
             told = "\n".join(f"  {node}: {error}" for node, error in failed.items())
             raise FleetError(

@@ -101,9 +101,9 @@ def _shorten(said: str) -> str:
 
 def render_command(script: str, arguments: tuple[str, ...]) -> str:
     """The command line for whichever shell a person has there: one line, without what any shell would read. Pure."""
-    encoded = base64.b64encode(f"echo {BEGIN}\n{script}".encode()).decode()
     words = " ".join(map(shlex.quote, arguments))
-    return f"sh -c 'eval \"$(echo {encoded} | base64 -d)\"' daskfleet {words}"
+    encoded = base64.b64encode(f"echo {BEGIN}\nset -- {words}\n{script}".encode()).decode()
+    return f"sh -c 'eval \"$(echo {encoded} | base64 -d)\"'"
 
 
 def read_script(name: str) -> str:

@@ -207,10 +207,12 @@ def plan_state(
     changes nothing.
     """
     known = {host.place.address: host for host in old.hosts} if old is not None else {}
+    listed = list(iterate_hosts(spec))
+    names = {known[address].node for address, _ in listed if address in known}
     hosts: list[HostState] = []
-    for address, entry in iterate_hosts(spec):
+    for address, entry in listed:
         before = known.get(address)
-        node = before.node if before else name_node(address.host, [each.node for each in hosts])
+        node = before.node if before else name_node(address.host, {*names, *(each.node for each in hosts)})
         place = _place(address, entry.scratch)
         same = before is not None and before.asked.model_copy(update=_counts(entry)) == entry and before.place == place
         hosts.append(

@@ -10,6 +10,7 @@ from daskfleet.access import reach_fleet
 from daskfleet.connections import load_connection
 from daskfleet.errors import FleetError
 from daskfleet.home import FleetPaths
+from daskfleet.interrupts import run_interruptible
 from daskfleet.providers.base import FleetState, FleetStatus, GroupStatus, NodeStatus, WorkerStatus
 from daskfleet.providers.scheduler import ask_workers
 from daskfleet.providers.ssh.crew import open_crew
@@ -44,7 +45,7 @@ def read_ssh_status(name: str, paths: FleetPaths) -> FleetStatus:
     if state is None:
         nobody = NodeStatus(SCHEDULER, "unknown", None)
         return FleetStatus(name, "ssh", "damaged", "", "", 0.0, nobody, (), {}, (damage,))
-    return build_status(state, asyncio.run(_look(state)), _read_dashboard(state))
+    return build_status(state, run_interruptible(_look(state)), _read_dashboard(state))
 
 
 def _read_dashboard(state: SshState) -> str:

@@ -18,11 +18,11 @@ from daskfleet.providers.ssh.nodes import NodeView, look_at_node
 from daskfleet.providers.ssh.shell import Shell
 from daskfleet.providers.ssh.state import SCHEDULER, HostState, SshState
 from daskfleet.reach import find_problem
-from daskfleet.tunnel import open_route
+from daskfleet.tunnel import close_tunnel, open_route
 from daskfleet_images.node.network import split_address
 from daskfleet_stacks.connection import Connection, Versions
 
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.2
 LOOK_SECONDS = 3.0
 """How often nodes whose workers are missing are looked at."""
 
@@ -57,6 +57,7 @@ async def await_scheduler(crew: Crew, state: SshState, seconds: float) -> None:
 def find_route(state: SshState, paths: FleetPaths, versions: Versions, progress: Progress) -> Connection:
     """The connection, with the way that leads to the scheduler from here."""
     mode = state.spec.access.mode
+    close_tunnel(paths)  # It may lead to another place, or not be wanted any more.
     direct = build_connection(state, paths, versions, "direct")
     if mode == "direct" or not state.scheduler.host:
         return direct

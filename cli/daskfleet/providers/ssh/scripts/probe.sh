@@ -15,8 +15,11 @@ say home "${HOME-}"
 say user "$(id -un)"
 say uid "$(id -u)"
 say time "$(date +%s)"
-say server "$(set -- ${SSH_CONNECTION-} && echo "${3-}")"
-say client "$(set -- ${SSH_CONNECTION-} && echo "${1-}")"
+read -r client _ server _ <<CONNECTION
+${SSH_CONNECTION-}
+CONNECTION
+say server "$server"
+say client "$client"
 say home_identity "$(stat -c '%i:%z' "${HOME-}" 2>/dev/null)"
 say home_free "$(free "${HOME-}")"
 say scratch_free "$(free "$scratch")"
@@ -56,8 +59,12 @@ if [ -n "$python" ]; then
   elif [ ! -x "$python" ]; then
     say python_problem forbidden
   else
-    said=$(cd / && DASK_CONFIG=/dev/null/none "$python" -c "$program" 2>&1) && say python_facts "$said" ||
-      say python_problem "$(printf %s "$said" | tail -n 1)"
+    # Asked anew where it fails: what it says of its failure is not to be mixed with what it says of itself.
+    if said=$(cd / && "$python" -c "$program" 2>/dev/null); then
+      say python_facts "$(printf '%s\n' "$said" | tail -n 1)"
+    else
+      say python_problem "$(cd / && "$python" -c "$program" 2>&1 | tail -n 1)"
+    fi
   fi
 fi
 exit 0

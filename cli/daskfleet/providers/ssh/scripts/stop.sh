@@ -18,11 +18,20 @@ if [ -e "$units/$unit" ]; then
   rm -f "$units/$unit"
   systemctl --user daemon-reload 2>/dev/null
   for folder in "$units/default.target.wants" "$units" "${units%/*}" "${units%/*/*}"; do
-    rmdir "$folder" 2>/dev/null
+    grep -qxF "$folder" "${root%/*}/.made" 2>/dev/null && rmdir "$folder" 2>/dev/null
   done
 fi
 
-signal=TERM rounds=0
+# Python's resource tracker ends by itself when those are gone whose semaphores it removes; killed, it would leave them.
+kill_processes() {
+  for pid in $1; do
+    if [ "$2" = all ] || ! grep -q multiprocessing.resource_tracker "/proc/$pid/cmdline" 2>/dev/null; then
+      kill -KILL "$pid" 2>/dev/null
+    fi
+  done
+}
+
+rounds=0
 found=$(find_processes)
 if [ -n "$found" ]; then
   supervisor=$(cat "$root/supervisord.pid" 2>/dev/null)
@@ -33,9 +42,9 @@ if [ -n "$found" ]; then
   esac
   while found=$(find_processes) && [ -n "$found" ]; do
     rounds=$((rounds + 1))
-    [ "$rounds" -eq 150 ] && signal=KILL
-    [ "$signal" = KILL ] && kill -KILL $found 2>/dev/null
-    [ "$rounds" -gt 250 ] && break
+    [ "$rounds" -ge 200 ] && kill_processes "$found" others
+    [ "$rounds" -ge 250 ] && kill_processes "$found" all
+    [ "$rounds" -ge 300 ] && break
     sleep 0.1
   done
 fi
@@ -52,7 +61,7 @@ if [ -d "${root%/*}" ] && [ -z "$(ls "${root%/*}")" ]; then
   rm -rf "${root%/*}"
 fi
 rmdir "$base" 2>/dev/null
-if [ -e "$root" ] || { [ -O "$runtime" ] && [ -e "$runtime" ]; }; then
+if [ -e "$root" ] || { [ -O "$runtime" ] && [ ! -L "$runtime" ]; }; then
   echo "not everything of it could be removed: $(ls -d "$root" "$runtime" 2>/dev/null | tr '\n' ' ')" >&2
   exit 1
 fi
