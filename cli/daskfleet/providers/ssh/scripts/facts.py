@@ -28,6 +28,8 @@ def count_cores() -> int:
         return 0
     path = f"{dask.submodule_search_locations[0]}/system.py"
     spec = importlib.util.spec_from_file_location("dask_system", path)
+    if spec is None or spec.loader is None:
+        return 0
     try:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
