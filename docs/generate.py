@@ -293,7 +293,7 @@ def render_benchmarks() -> str:
 
 
 def _find_results() -> list[Path]:
-    order = ("startup", "up", "tasks", "shuffle", "boot", "aws", "aws-plan", "aws-connect")
+    order = ("startup", "up", "tasks", "shuffle", "boot", "ssh", "ssh-tunnel", "aws", "aws-plan", "aws-connect")
     paths = RESULTS.glob("*.json") if RESULTS.is_dir() else ()
     return sorted(paths, key=lambda path: (order.index(path.stem) if path.stem in order else len(order), path.stem))
 
