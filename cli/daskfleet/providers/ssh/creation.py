@@ -46,7 +46,13 @@ from daskfleet.providers.ssh.state import (
     read_state,
     write_state,
 )
-from daskfleet.providers.ssh.waiting import await_scheduler, await_workers, find_route, retire_hosts
+from daskfleet.providers.ssh.waiting import (
+    await_scheduler,
+    await_workers,
+    find_route,
+    list_addresses,
+    retire_hosts,
+)
 from daskfleet_stacks.connection import Connection, Versions
 from daskfleet_stacks.spec import SshFleetSpec
 
@@ -68,6 +74,8 @@ class Creation:
         self._share = share
         self._facts: dict[str, HostFacts] = {}
         """By node."""
+        self._running: set[str] = set()
+        """Nodes that ran already."""
 
     async def run(self) -> Connection:
         """Make it so."""
@@ -90,12 +98,20 @@ class Creation:
             state = await self._ask_hosts(crew, state, environment)
             state = await self._remove_changed(crew, state)
             state = self._touch(state)
+            known = {} if self.created else await asyncio.to_thread(list_addresses, self._spec.name)
             state, versions = await self._install(crew, state, environment)
             await await_scheduler(crew, state, self._timeout)
             connection = await asyncio.to_thread(find_route, state, self._paths, versions, self._progress)
             write_private_file(self._paths.connection, json.dumps(dataclasses.asdict(connection), indent=2))
             await await_workers(
-                crew, state, connection, self._paths, self._progress, seconds=self._timeout, share=self._share
+                crew,
+                state,
+                connection,
+                self._paths,
+                self._progress,
+                seconds=self._timeout,
+                share=self._share,
+                stale=self._find_stale(state, known),
             )
             state = await self._remove_leaving(crew, state, connection)
         state = state.model_copy(update={"complete": True})
@@ -106,6 +122,11 @@ class Creation:
         if any(host.problem for host in state.hosts):
             self._progress.step(f"`daskfleet up {self._spec.name}` adds them when that is mended")
         return connection
+
+    def _find_stale(self, state: SshState, known: Mapping[str, str]) -> frozenset[str]:
+        """Addresses of workers that are gone with their nodes, which the scheduler may not have noticed."""
+        started = [host for host in state.hosts if host.node not in self._running]
+        return frozenset(known[worker] for host in started for worker in host.workers if worker in known)
 
     def _write_certificates(self) -> None:
         if (self._paths.tls / "ca.pem").exists():
@@ -216,7 +237,7 @@ class Creation:
         places = {SCHEDULER: state.scheduler}
         places |= {host.node: host.place for host in state.hosts if not host.problem}
         self._progress.step(f"starting {len(places)} nodes")
-        running: set[str] = set()
+        running = self._running
 
         async def install(node: str, shell: Shell) -> list[str]:
             if not self.created and (await look_at_node(shell, state, node)).supervisor is not None:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Collection
 
+from daskfleet.access import reach_fleet
 from daskfleet.errors import FleetError
 from daskfleet.home import FleetPaths
 from daskfleet.progress import Progress
@@ -79,6 +80,7 @@ async def await_workers(
     seconds: float,
     share: float = 1.0,
     others: Collection[str] = (),
+    stale: Collection[str] = (),
 ) -> None:
     """Wait until the share of the workers has registered that are wanted on hosts in the fleet.
 
@@ -86,6 +88,7 @@ async def await_workers(
 
     Args:
         others: workers that are to be gone, too.
+        stale: addresses of workers that are gone, and do not count where the scheduler still has them.
 
     Raises:
         FleetError: none came at all, or the scheduler cannot be reached.
@@ -97,7 +100,8 @@ async def await_workers(
     told: set[str] = set()
     while True:
         try:
-            known = {worker.name for worker in await asyncio.to_thread(ask_workers, route)}
+            told_of = await asyncio.to_thread(ask_workers, route)
+            known = {worker.name for worker in told_of if worker.address not in stale}
         except (OSError, TimeoutError) as error:
             known = set(others)
             if time.monotonic() > deadline:
@@ -118,6 +122,14 @@ async def await_workers(
                     told.add(failure)
                     progress.step(f"{host}: {failure}")
         await asyncio.sleep(POLL_SECONDS)
+
+
+def list_addresses(name: str) -> dict[str, str]:
+    """The addresses of the workers that the fleet's scheduler knows, by their names; none where it cannot be asked."""
+    try:
+        return {worker.name: worker.address for worker in ask_workers(reach_fleet(name))}
+    except (FleetError, OSError, TimeoutError):
+        return {}
 
 
 async def _look(crew: Crew, state: SshState, hosts: Collection[HostState]) -> dict[str, NodeView | HostFailed]:
