@@ -28,6 +28,9 @@ CALL_SECONDS = 10.0
 
 START_SECONDS = 20.0
 
+SHUTTING_DOWN = 6
+"""The fault by which it answers whatever it is asked while it ends."""
+
 
 def read_umask() -> int:
     """This process's umask: files that tasks write get the modes that their user is used to."""
@@ -145,6 +148,10 @@ class Supervisor:
             return getattr(proxy.supervisor, method)(*arguments)
         except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
             raise SupervisorGone(f"the fleet's supervisor does not answer: {error}") from None
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode == SHUTTING_DOWN:
+                raise SupervisorGone("the fleet's supervisor is about to end") from None
+            raise
 
 
 class _UnixTransport(xmlrpc.client.Transport):
