@@ -6,7 +6,7 @@ import dataclasses
 
 from daskfleet.connections import load_connection
 from daskfleet.home import fleet_paths
-from daskfleet.reach import check_reachable
+from daskfleet.reach import check_dashboard, check_reachable
 from daskfleet_stacks.connection import Connection
 
 
@@ -17,8 +17,6 @@ def reach_dashboard(name: str) -> str:
         FleetNotFound: there is no such fleet.
         FleetError: it cannot be reached; with what to do.
     """
-    from daskfleet.reach import check_dashboard
-
     connection = load_connection(name)
     if connection.access.mode == "direct" and connection.access.host:
         # The scheduler is reached as it is, and its dashboard listens on its own machine only.

@@ -76,6 +76,9 @@ def test_a_scheduler_that_cannot_be_reached_is_reached_through_ssh(lab: FleetLab
             lambda: lab.client.run(["python", "-c", fetch], check=False).stdout == "200\n", "the dashboard", timeout=30
         )
         assert lab.ok("ssh", "lab", "--", "hostname") == "rack04\n"
+        tunnel = lab.client.run(["pgrep", "-x", "ssh"]).stdout
+        lab.ok("up", "lab")
+        assert lab.client.run(["pgrep", "-x", "ssh"]).stdout == tunnel, "whoever computes through it is not disturbed"
         lab.ok("down", "lab")
         assert lab.client.run(["pgrep", "-x", "ssh"], check=False).stdout == ""
     finally:

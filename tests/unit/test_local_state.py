@@ -15,7 +15,6 @@ from daskfleet.providers.local import LocalProvider
 from daskfleet.providers.local.state import (
     GroupState,
     LocalState,
-    StateDamaged,
     change_workers,
     describe_changes,
     find_refused_changes,
@@ -23,6 +22,7 @@ from daskfleet.providers.local.state import (
     size_groups,
 )
 from daskfleet.providers.sizing import choose_workers, fill_machine
+from daskfleet.providers.state_file import StateDamaged
 from daskfleet_stacks.spec import LocalFleetSpec, parse_fleet_spec
 
 

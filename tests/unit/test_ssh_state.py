@@ -12,7 +12,7 @@ import pytest
 
 from daskfleet.errors import FleetError, FleetNotFound
 from daskfleet.home import FleetPaths, fleet_paths, make_private_folder
-from daskfleet.providers.sizing import fill_machine
+from daskfleet.providers.sizing import choose_workers, fill_machine
 from daskfleet.providers.ssh.deciding import MEMORY_SHARE, choose_port, decide_address, decide_host
 from daskfleet.providers.ssh.facts import HostFacts, PythonFacts
 from daskfleet.providers.ssh.state import (
@@ -20,18 +20,17 @@ from daskfleet.providers.ssh.state import (
     Place,
     Sizes,
     SshState,
-    StateDamaged,
     find_refused_changes,
     list_workers,
     load_state,
     name_node,
-    name_worker,
     plan_state,
     read_state,
     render_spec,
     spread_workers,
     write_state,
 )
+from daskfleet.providers.state_file import StateDamaged
 from daskfleet_stacks.spec import SshFleetSpec, parse_fleet_spec
 from daskfleet_stacks.spec.ssh import HostAddress, SshHost, iterate_hosts
 
@@ -302,8 +301,8 @@ def test_workers_of_all_hosts_have_names_of_their_own() -> None:
 
 
 def test_a_worker_takes_the_lowest_free_name() -> None:
-    assert name_worker("a", []) == "a-0"
-    assert name_worker("a", ["a-0", "a-2"]) == "a-1"
+    assert choose_workers("a", 1, ()) == ("a-0",)
+    assert choose_workers("a", 3, ("a-0", "a-2")) == ("a-0", "a-2", "a-1")
 
 
 def test_folders_of_a_node_tell_fleets_and_nodes_apart() -> None:

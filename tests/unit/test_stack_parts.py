@@ -23,12 +23,12 @@ from daskfleet.providers.stack.scaling import choose_leaving, name_all, name_wor
 from daskfleet.providers.stack.state import (
     GroupState,
     StackState,
-    StateDamaged,
     apply_resources,
     change_counts,
     read_state,
 )
 from daskfleet.providers.stack.strays import find_strays, is_half_made
+from daskfleet.providers.state_file import StateDamaged
 from daskfleet.services.adopt import adopt_from_file, parse_handed_over
 
 

@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from daskfleet.home import FleetPaths, make_private_folder, write_private_file
+
 ROLES = ("scheduler", "worker", "client")
 
 LIFETIME = datetime.timedelta(days=3650)
@@ -52,6 +54,15 @@ def issue_certificates(fleet: str, now: datetime.datetime) -> dict[str, str]:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ).decode()
     return files
+
+
+def write_certificates(fleet: str, paths: FleetPaths) -> None:
+    """Issue the fleet's certificates and write them into its folder, with their keys."""
+    files = issue_certificates(fleet, datetime.datetime.now(datetime.UTC))
+    make_private_folder(paths.tls)
+    # The authority last: where it is there, all are.
+    for file_name in sorted(files, key=lambda each: each == "ca.pem"):
+        write_private_file(paths.tls / file_name, files[file_name])
 
 
 def _name(common_name: str) -> x509.Name:

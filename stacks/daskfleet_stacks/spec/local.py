@@ -10,7 +10,8 @@ from pydantic import Field
 from daskfleet_stacks.spec.base import FleetSpec, SpecModel
 from daskfleet_stacks.spec.fields import Count, Memory, Name, Port, Resources, Threads
 from daskfleet_stacks.spec.groups import find_group_conflicts
-from daskfleet_stacks.spec.problems import Path, Problem
+from daskfleet_stacks.spec.ports import find_port_conflicts
+from daskfleet_stacks.spec.problems import Problem
 
 _LATER = "is not available yet; leave it out"
 
@@ -67,20 +68,10 @@ class LocalFleetSpec(FleetSpec):
         """Ports that are the same, and worker groups that cannot be beside each other."""
         groups = data.get("workers")
         return [
-            *_find_port_conflicts(data.get("scheduler")),
+            *find_port_conflicts(data.get("scheduler")),
             *find_group_conflicts(groups),
             *_find_auto_conflicts(groups),
         ]
-
-
-def _find_port_conflicts(scheduler: Any) -> list[Problem]:
-    if not isinstance(scheduler, Mapping):
-        return []
-    port = scheduler.get("dashboard_port")
-    if not isinstance(port, int) or port != scheduler.get("port"):
-        return []
-    path: Path = ("scheduler", "dashboard_port")
-    return [Problem(path, "the scheduler and its dashboard cannot share a port", "give them two", port, True)]
 
 
 def _find_auto_conflicts(groups: Any) -> list[Problem]:

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from daskfleet_stacks.spec.base import FleetSpec, SpecModel
 from daskfleet_stacks.spec.fields import Count, Memory, Name, Port, Resources, Threads, check_int, refuse
 from daskfleet_stacks.spec.hosts import HOST, BadPattern, expand_hosts, split_user
+from daskfleet_stacks.spec.ports import find_port_conflicts
 from daskfleet_stacks.spec.problems import Path, Problem
 
 _LATER = "is not available yet; leave it out"
@@ -218,7 +219,7 @@ class SshFleetSpec(FleetSpec):
         """Hosts that stand twice, counts that leave it open where workers go, and an environment that lacks a part."""
         return [
             *_find_host_conflicts(data.get("hosts")),
-            *_find_port_conflicts(data.get("scheduler")),
+            *find_port_conflicts(data.get("scheduler")),
             *_find_ssh_port_conflicts(data.get("scheduler"), data.get("hosts")),
             *_find_environment_conflicts(data.get("environment")),
         ]
@@ -282,16 +283,6 @@ def _find_host_conflicts(hosts: Any) -> list[Problem]:
                 problems.append(Problem(path, reason, "name each host once, with all its workers", entry, True))
             seen.add(name.lower())
     return problems
-
-
-def _find_port_conflicts(scheduler: Any) -> list[Problem]:
-    if not isinstance(scheduler, Mapping):
-        return []
-    port = scheduler.get("dashboard_port")
-    if not isinstance(port, int) or port != scheduler.get("port"):
-        return []
-    path: Path = ("scheduler", "dashboard_port")
-    return [Problem(path, "the scheduler and its dashboard cannot share a port", "give them two", port, True)]
 
 
 def _find_ssh_port_conflicts(scheduler: Any, hosts: Any) -> list[Problem]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 import hashlib
 import json
 import os
@@ -37,7 +36,6 @@ from daskfleet.providers.local.processes import (
 from daskfleet.providers.local.state import (
     GroupState,
     LocalState,
-    StateDamaged,
     change_workers,
     choose_workers,
     describe_changes,
@@ -46,6 +44,7 @@ from daskfleet.providers.local.state import (
     size_groups,
 )
 from daskfleet.providers.local.supervisor import Supervisor, SupervisorGone
+from daskfleet.providers.state_file import StateDamaged
 from daskfleet.providers.supervision import render_supervisor_config
 from daskfleet.reach import is_taken
 from daskfleet_images.node.marks import NodeMarks, read_marks
@@ -175,7 +174,9 @@ class LocalProvider(Provider):
             paths.runtime.symlink_to(runtime_folder(paths))
         if fresh or not (paths.tls / "ca.pem").exists():
             progress.step("issuing the fleet's certificates")
-            self._write_certificates(state.spec.name, paths)
+            from daskfleet.providers.certificates import write_certificates
+
+            write_certificates(state.spec.name, paths)
         for marks in paths.nodes.glob("*.marks.jsonl"):
             marks.unlink()
         self._write_nodes(state, paths)
@@ -184,14 +185,6 @@ class LocalProvider(Provider):
         progress.step("starting the supervisor")
         with explain_os_errors(paths.logs):
             supervisor.start(paths)
-
-    def _write_certificates(self, name: str, paths: FleetPaths) -> None:
-        from daskfleet.providers.certificates import issue_certificates
-
-        files = issue_certificates(name, datetime.datetime.now(datetime.UTC))
-        # The authority last: where it is there, all are.
-        for file_name in sorted(files, key=lambda each: each == "ca.pem"):
-            write_private_file(paths.tls / file_name, files[file_name])
 
     def _write_nodes(self, state: LocalState, paths: FleetPaths) -> None:
         """Write the node documents and the supervisor's configuration, and remove those of groups that are gone."""

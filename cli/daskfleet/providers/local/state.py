@@ -6,17 +6,14 @@ import math
 from collections.abc import Callable
 from typing import Literal
 
-from pydantic import BaseModel, ByteSize, ConfigDict, ValidationError
+from pydantic import BaseModel, ByteSize, ConfigDict
 
 from daskfleet.errors import FleetError
 from daskfleet.home import FleetPaths
 from daskfleet.providers.sizing import choose_workers, fill_machine
+from daskfleet.providers.state_file import read_state_file
 from daskfleet_stacks.spec import LocalFleetSpec
 from daskfleet_stacks.spec.local import LocalWorkerGroup
-
-
-class StateDamaged(FleetError):
-    """The fleet's state file cannot be read."""
 
 
 class _Model(BaseModel):
@@ -76,14 +73,7 @@ def read_state(paths: FleetPaths) -> LocalState | None:
     Raises:
         StateDamaged: the file is there and cannot be read as a state.
     """
-    try:
-        return LocalState.model_validate_json(paths.state.read_bytes())
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StateDamaged(f"{paths.state} cannot be read: {error.strerror}.") from None
-    except ValidationError:
-        raise StateDamaged(f"{paths.state} is damaged.") from None
+    return read_state_file(paths, LocalState)
 
 
 def size_groups(

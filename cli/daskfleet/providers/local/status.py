@@ -7,9 +7,10 @@ from daskfleet.errors import FleetError
 from daskfleet.home import FleetPaths
 from daskfleet.providers.base import FleetState, FleetStatus, GroupStatus, NodeStatus, WorkerStatus
 from daskfleet.providers.local.documents import SCHEDULER
-from daskfleet.providers.local.state import GroupState, StateDamaged, read_state
+from daskfleet.providers.local.state import GroupState, read_state
 from daskfleet.providers.local.supervisor import NodeProcess, Supervisor, SupervisorGone
 from daskfleet.providers.scheduler import ask_workers
+from daskfleet.providers.state_file import StateDamaged
 from daskfleet_images.node.marks import read_marks
 
 

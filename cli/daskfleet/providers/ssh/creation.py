@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import datetime
 import json
 import secrets
 import time
@@ -19,7 +18,7 @@ from daskfleet.connections import load_connection
 from daskfleet.errors import FleetError
 from daskfleet.home import FleetPaths, make_private_folder, write_private_file
 from daskfleet.progress import Progress
-from daskfleet.providers.certificates import issue_certificates
+from daskfleet.providers.certificates import write_certificates
 from daskfleet.providers.ssh import documents
 from daskfleet.providers.ssh.bundle import build_bundle, render_node_command
 from daskfleet.providers.ssh.crew import Crew, open_crew
@@ -93,7 +92,9 @@ class Creation:
                 raise FleetError(check.problem)
         make_private_folder(self._paths.root)
         write_state(state, self._paths)
-        self._write_certificates()
+        if not (self._paths.tls / "ca.pem").exists():
+            self._progress.step("issuing the fleet's certificates")
+            write_certificates(self._spec.name, self._paths)
         async with open_crew() as crew:
             state = await self._ask_hosts(crew, state, environment)
             state = await self._remove_changed(crew, state)
@@ -101,7 +102,9 @@ class Creation:
             known = {} if self.created else await asyncio.to_thread(list_addresses, self._spec.name)
             state, versions = await self._install(crew, state, environment)
             await await_scheduler(crew, state, self._timeout)
-            connection = await asyncio.to_thread(find_route, state, self._paths, versions, self._progress)
+            connection = await asyncio.to_thread(
+                find_route, state, self._paths, versions, self._progress, was_running=SCHEDULER in self._running
+            )
             write_private_file(self._paths.connection, json.dumps(dataclasses.asdict(connection), indent=2))
             await await_workers(
                 crew,
@@ -113,7 +116,8 @@ class Creation:
                 share=self._share,
                 stale=self._find_stale(state, known),
             )
-            state = await self._remove_leaving(crew, state, connection)
+            # Those that are not wanted any more give their data to those that have come.
+            state = await self._remove(crew, state, state.leaving)
         state = state.model_copy(update={"complete": True})
         write_state(state, self._paths)
         for host in state.hosts:
@@ -127,16 +131,6 @@ class Creation:
         """Addresses of workers that are gone with their nodes, which the scheduler may not have noticed."""
         started = [host for host in state.hosts if host.node not in self._running]
         return frozenset(known[worker] for host in started for worker in host.workers if worker in known)
-
-    def _write_certificates(self) -> None:
-        if (self._paths.tls / "ca.pem").exists():
-            return
-        self._progress.step("issuing the fleet's certificates")
-        make_private_folder(self._paths.tls)
-        files = issue_certificates(self._spec.name, datetime.datetime.now(datetime.UTC))
-        # The authority last: where it is there, all are.
-        for file_name in sorted(files, key=lambda each: each == "ca.pem"):
-            write_private_file(self._paths.tls / file_name, files[file_name])
 
     async def _ask_hosts(self, crew: Crew, state: SshState, environment: Environment) -> SshState:
         """Ask each host what it is like, and decide what the spec leaves open; one of no use gets a problem."""
@@ -332,13 +326,8 @@ class Creation:
         names = {host.node for host in state.hosts}
         return await self._remove(crew, state, [host for host in state.leaving if host.node in names])
 
-    async def _remove_leaving(self, crew: Crew, state: SshState, connection: Connection) -> SshState:
-        """Hosts that are not wanted any more give their data to those that have come, and are left without a trace."""
-        if state.leaving:
-            await retire_hosts(state.leaving, connection, self._paths, self._progress)
-        return await self._remove(crew, state, state.leaving)
-
     async def _remove(self, crew: Crew, state: SshState, leaving: Iterable[HostState]) -> SshState:
+        """Have hosts hand their data over, and leave them without a trace."""
         leaving = list(leaving)
         if not leaving:
             return state

@@ -37,8 +37,6 @@ CONFIGS = ("~/.ssh/config", "/etc/ssh/ssh_config")
 KNOWN_HOSTS = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
 SYSTEM_KNOWN_HOSTS = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
 
-WHERE = HostAddress
-
 
 class HostFailed(Exception):
     """Something could not be done on one host; the message says why and what to do, in one line."""
@@ -59,7 +57,7 @@ class Logins:
 
     def __init__(self) -> None:
         self._slots = asyncio.Semaphore(MAX_LOGINS)
-        self._open: dict[tuple[WHERE, str], asyncio.Task[asyncssh.SSHClientConnection]] = {}
+        self._open: dict[tuple[HostAddress, str], asyncio.Task[asyncssh.SSHClientConnection]] = {}
 
     async def open(self, address: HostAddress) -> asyncssh.SSHClientConnection:
         """The connection to a host, made if there is none yet.
@@ -101,9 +99,7 @@ class Logins:
                 return await asyncssh.connect(
                     address.host, tunnel=tunnel, **_settings(address, find_known_hosts(options), lambda: client)
                 )
-        except (OSError, asyncssh.Error, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError):
-                raise
+        except (OSError, asyncssh.Error) as error:
             raise HostFailed(explain_login(address, error, client.stranger, options)) from None
 
 

@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from daskfleet.connections import describe_missing
 from daskfleet.errors import FleetError
 from daskfleet.home import FleetPaths, fleet_paths, write_private_file
+from daskfleet.providers.sizing import choose_workers
+from daskfleet.providers.state_file import read_state_file
 from daskfleet_stacks.spec import SshFleetSpec
 from daskfleet_stacks.spec.ssh import HostAddress, SshHost, find_scheduler_host, iterate_hosts
 
@@ -19,8 +21,10 @@ SCHEDULER = "scheduler"
 """Name of the scheduler's node; no host has it."""
 
 
-class StateDamaged(FleetError):
-    """The fleet's state file cannot be read."""
+DAMAGED = (
+    ", and only it says on which hosts the fleet is and under which name. Restore it, or remove on each host what is "
+    "below ~/.daskfleet after ending what runs there."
+)
 
 
 class _Model(BaseModel):
@@ -171,17 +175,7 @@ def read_state(paths: FleetPaths) -> SshState | None:
     Raises:
         StateDamaged: the file is there and cannot be read as a state.
     """
-    try:
-        return SshState.model_validate_json(paths.state.read_bytes())
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StateDamaged(f"{paths.state} cannot be read: {error.strerror}.") from None
-    except ValidationError:
-        raise StateDamaged(
-            f"{paths.state} is damaged, and only it says on which hosts the fleet is and under which name. Restore it, "
-            "or remove on each host what is below ~/.daskfleet after ending what runs there."
-        ) from None
+    return read_state_file(paths, SshState, DAMAGED)
 
 
 def write_state(state: SshState, paths: FleetPaths) -> None:
@@ -305,16 +299,8 @@ def spread_workers(hosts: Iterable[HostState], count: int) -> dict[str, tuple[st
         workers[node].pop()
     while sum(map(len, workers.values())) < count:
         node = min(workers, key=lambda each: (len(workers[each]), order[each]))
-        workers[node].append(name_worker(node, workers[node]))
+        workers[node] = list(choose_workers(node, len(workers[node]) + 1, tuple(workers[node])))
     return {node: tuple(names) for node, names in workers.items()}
-
-
-def name_worker(node: str, taken: Iterable[str]) -> str:
-    """The lowest free name of a worker of a node."""
-    number = 0
-    while f"{node}-{number}" in taken:
-        number += 1
-    return f"{node}-{number}"
 
 
 def list_workers(state: SshState) -> dict[str, tuple[str, ...]]:

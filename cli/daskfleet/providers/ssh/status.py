@@ -17,7 +17,8 @@ from daskfleet.providers.ssh.crew import open_crew
 from daskfleet.providers.ssh.login import HostFailed
 from daskfleet.providers.ssh.nodes import NodeView, look_at_node
 from daskfleet.providers.ssh.shell import Shell
-from daskfleet.providers.ssh.state import SCHEDULER, HostState, SshState, StateDamaged, read_state
+from daskfleet.providers.ssh.state import SCHEDULER, HostState, SshState, read_state
+from daskfleet.providers.state_file import StateDamaged
 
 LOOK_SECONDS = 10.0
 """How long hosts may take to answer."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection
 
 from daskfleet.access import reach_fleet
+from daskfleet.connections import load_connection
 from daskfleet.errors import FleetError
 from daskfleet.home import FleetPaths
 from daskfleet.progress import Progress
@@ -55,10 +56,27 @@ async def await_scheduler(crew: Crew, state: SshState, seconds: float) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
-def find_route(state: SshState, paths: FleetPaths, versions: Versions, progress: Progress) -> Connection:
-    """The connection, with the way that leads to the scheduler from here."""
+def find_route(
+    state: SshState, paths: FleetPaths, versions: Versions, progress: Progress, *, was_running: bool
+) -> Connection:
+    """The connection, with the way that leads to the scheduler from here.
+
+    Args:
+        was_running: whether the scheduler ran before. Then a tunnel that is open stays, for whoever computes through
+            it, unless it leads another way; otherwise its other end may be gone.
+    """
+    connection = _choose_route(state, paths, versions, progress)
+    try:
+        is_kept = was_running and load_connection(state.spec.name).access == connection.access
+    except FleetError:
+        is_kept = False
+    if not is_kept:
+        close_tunnel(paths)
+    return connection
+
+
+def _choose_route(state: SshState, paths: FleetPaths, versions: Versions, progress: Progress) -> Connection:
     mode = state.spec.access.mode
-    close_tunnel(paths)  # It may lead to another place, or not be wanted any more.
     direct = build_connection(state, paths, versions, "direct")
     if mode == "direct" or not state.scheduler.host:
         return direct

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from daskfleet.home import FleetPaths, make_private_folder, write_private_file
 from daskfleet.providers.stack.cloud import Resources
 from daskfleet.providers.stack.files import write_connection
-from daskfleet.providers.stack.state import GroupState, StackState, StateDamaged, apply_resources, read_state
+from daskfleet.providers.stack.state import GroupState, StackState, apply_resources, read_state
+from daskfleet.providers.state_file import StateDamaged
 from daskfleet_stacks.connection import Connection
 
 

@@ -21,8 +21,9 @@ from daskfleet.providers.stack.engine import find_engine
 from daskfleet.providers.stack.files import parse_outputs, write_connection
 from daskfleet.providers.stack.places import load_stack
 from daskfleet.providers.stack.plan import Plan, build_plan, plan_counts, render_plan
-from daskfleet.providers.stack.state import GroupState, StackState, StateDamaged, apply_resources, read_state
+from daskfleet.providers.stack.state import GroupState, StackState, apply_resources, read_state
 from daskfleet.providers.stack.strays import is_half_made, remove_strays
+from daskfleet.providers.state_file import StateDamaged
 from daskfleet.tunnel import close_tunnel
 from daskfleet_stacks.connection import Connection
 from daskfleet_stacks.spec import FleetSpec

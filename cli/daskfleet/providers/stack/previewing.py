@@ -12,7 +12,8 @@ from daskfleet.providers.stack.creation import dump_spec, load_program
 from daskfleet.providers.stack.events import find_drift
 from daskfleet.providers.stack.places import load_stack, stack_folder
 from daskfleet.providers.stack.plan import CountChange, Plan, build_plan, plan_counts
-from daskfleet.providers.stack.state import StateDamaged, read_state
+from daskfleet.providers.stack.state import read_state
+from daskfleet.providers.state_file import StateDamaged
 from daskfleet_stacks.spec import FleetSpec
 
 

@@ -16,7 +16,8 @@ from daskfleet.providers.stack.cloud import Cloud
 from daskfleet.providers.stack.clouds import load_cloud
 from daskfleet.providers.stack.plan import Plan
 from daskfleet.providers.stack.remembered import load_state
-from daskfleet.providers.stack.state import StateDamaged, read_state
+from daskfleet.providers.stack.state import read_state
+from daskfleet.providers.state_file import StateDamaged
 from daskfleet_stacks.connection import Connection
 from daskfleet_stacks.spec import FleetSpec
 

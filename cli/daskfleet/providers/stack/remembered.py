@@ -5,7 +5,8 @@ from __future__ import annotations
 from daskfleet.connections import describe_missing
 from daskfleet.errors import FleetError
 from daskfleet.home import fleet_paths
-from daskfleet.providers.stack.state import StackState, StateDamaged, read_state
+from daskfleet.providers.stack.state import StackState, read_state
+from daskfleet.providers.state_file import StateDamaged
 
 
 def load_state(name: str) -> StackState:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from daskfleet.errors import FleetError
 from daskfleet.home import FleetPaths
 from daskfleet.providers.stack.cloud import GroupResources, Resources
-
-
-class StateDamaged(FleetError):
-    """The fleet's state file cannot be read."""
+from daskfleet.providers.state_file import read_state_file
 
 
 class _Model(BaseModel):
@@ -81,14 +78,7 @@ def read_state(paths: FleetPaths) -> StackState | None:
     Raises:
         StateDamaged: the file is there and cannot be read as a state.
     """
-    try:
-        return StackState.model_validate_json(paths.state.read_bytes())
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StateDamaged(f"{paths.state} cannot be read: {error.strerror}.") from None
-    except ValidationError:
-        raise StateDamaged(f"{paths.state} is damaged.") from None
+    return read_state_file(paths, StackState)
 
 
 def change_counts(state: StackState, counts: dict[str, int]) -> StackState:

@@ -19,8 +19,9 @@ from daskfleet.providers.stack.clouds import load_cloud
 from daskfleet.providers.stack.nodes import SCHEDULER, MarkBook
 from daskfleet.providers.stack.redact import redact
 from daskfleet.providers.stack.scaling import is_there, parse_host
-from daskfleet.providers.stack.state import GroupState, StackState, StateDamaged, read_state
+from daskfleet.providers.stack.state import GroupState, StackState, read_state
 from daskfleet.providers.stack.waiting import Waiter
+from daskfleet.providers.state_file import StateDamaged
 from daskfleet_stacks.connection import Connection
 
 OTHERS = "workers"
