@@ -9,10 +9,15 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 STRICT ?= 0
 PYTEST_ARGS ?=
+# Tests wait for machines and engines: three at a time keep two processors busy. Those of one file stay together.
+LANES ?= 3
 # A checkout may be run where writing byte code is switched off: then every start would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test lint format docs bench wheel lock clean
+# Of the requirements, what installs the others: in a minute what takes pip five.
+UV = awk '/^uv==/ { found = 1 } found { print } found && !/\\$$/ { exit }' requirements/dev.txt
+
+.PHONY: help setup demo test prepared suite lint format docs bench wheel lock clean
 
 help: ## Show this
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -22,7 +27,9 @@ $(READY): requirements/dev.txt pyproject.toml
 		|| { echo "daskfleet needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -m venv --clear $(VENV) \
 		|| { echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r <($(UV))
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
@@ -34,17 +41,24 @@ demo: $(READY) ## Bring up a local fleet, run a real data set on it, take it dow
 test: $(READY) ## Run the tests; STRICT=1 as continuous integration does
 ifeq ($(STRICT),1)
 	tests/install-system-packages
-	$(MAKE) lint
-	DASKFLEET_STRICT=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
-	$(MAKE) docs
+	$(MAKE) --jobs=3 lint docs prepared
+	$(MAKE) suite
 else
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 endif
 
+# What tests share and takes long: the engine and the image.
+prepared: $(READY)
+	cd tests && ../$(BIN)/python -m prepare
+
+# Files that take long are begun first: see tests/conftest.py.
+suite: $(READY)
+	DASKFLEET_STRICT=1 $(BIN)/python -m pytest --numprocesses $(LANES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
 lint: $(READY) ## Check style, formatting and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	nice $(BIN)/mypy
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import aws, boot, shuffle, ssh, startup, tasks, up
+from benchmarks import aws, boot, clouds, shuffle, ssh, startup, tasks, up
 from benchmarks.measure import BenchmarkFailed, Figure, describe_machine, find_doubts, write_figure
 from benchmarks.plot import draw_all
 from benchmarks.workspace import open_workspace
@@ -37,11 +37,11 @@ BENCHMARKS = {
     "shuffle": Benchmark(shuffle.measure, rounds=5, least=3),
     "boot": Benchmark(boot.measure, rounds=3, least=3),
     "aws": Benchmark(aws.measure, rounds=2, least=2),
+    "clouds": Benchmark(clouds.measure, rounds=5, least=3),
     "ssh": Benchmark(ssh.measure, rounds=7, least=3),
 }
 GROUPS = {"throughput": ("tasks", "shuffle"), "all": ("startup", "up", "tasks", "shuffle")}
-"""`boot` needs root and what virtual machines need, `aws` builds an engine, and `ssh` needs root: they are asked for by
-name."""
+"""The others are asked for by name: `boot` and `ssh` need root, `aws` and `clouds` build an engine."""
 
 
 def main() -> int:

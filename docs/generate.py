@@ -7,6 +7,7 @@ dependencies, the figures of the benchmarks, the changelog.
 
 from __future__ import annotations
 
+import ast
 import html
 import json
 import re
@@ -25,7 +26,7 @@ from pydantic import BaseModel
 
 from daskfleet.commands.app import SECTIONS, app
 from daskfleet_stacks.spec import SpecError, build_json_schema, parse_fleet_yaml
-from daskfleet_stacks.spec.read import PLANNED_PROVIDERS, PROVIDERS
+from daskfleet_stacks.spec.read import PROVIDERS
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -218,11 +219,10 @@ def render_unsupported() -> str:
 
 
 def render_providers() -> str:
-    """What works today, and what is planned."""
-    rows = ["| Provider | Today |", "| --- | --- |"]
-    rows += [f"| `{name}` | works |" for name in PROVIDERS]
-    rows += [f"| `{name}` | planned, not available yet |" for name in PLANNED_PROVIDERS]
-    return "\n".join(rows)
+    """Where a fleet can be."""
+    summaries = {name: (model.__doc__ or "").splitlines()[0] for name, model in PROVIDERS.items()}
+    rows = [f"| `{name}` | {_escape_cell(summary)} |" for name, summary in summaries.items()]
+    return "\n".join(("| Provider | What it is |", "| --- | --- |", *rows))
 
 
 def render_example_file() -> str:
@@ -273,6 +273,44 @@ def render_aws_policy() -> str:
     return f"```json\n{text.strip()}\n```"
 
 
+def render_gcp_permissions() -> str:
+    """What the credentials of whoever makes fleets in Google Cloud must allow, by what it is about."""
+    permissions = json.loads((DOCS / "_data" / "gcp-permissions.json").read_text(encoding="utf-8"))
+    by_kind: dict[str, list[str]] = {}
+    for permission in permissions:
+        kind, _, verb = permission.rpartition(".")
+        by_kind.setdefault(kind, []).append(verb)
+    rows = (f"| `{kind}.` | {', '.join(f'`{verb}`' for verb in verbs)} |" for kind, verbs in by_kind.items())
+    return "\n".join(("| Permissions | |", "| --- | --- |", *rows))
+
+
+def render_azure_role() -> str:
+    """The role of whoever makes fleets in Azure."""
+    text = (DOCS / "_data" / "azure-role.json").read_text(encoding="utf-8")
+    return f"```json\n{text.strip()}\n```"
+
+
+def render_clouds() -> str:
+    """The tests that every cloud must pass, and which clouds are asked."""
+    clouds = _read_names(ROOT / "tests/clouds/conftest.py", "CLOUDS")
+    marks = " | ".join("✓" for _ in clouds)
+    rows = [f"| | {' | '.join(clouds)} |", f"| --- |{' :-: |' * len(clouds)}"]
+    for file in sorted((ROOT / "tests/clouds").glob("test_*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
+        rows.append(f"| **{(ast.get_docstring(tree) or file.stem).splitlines()[0].rstrip('.')}** |{' |' * len(clouds)}")
+        rows += [f"| {name.removeprefix('test_').replace('_', ' ')} | {marks} |" for name in names]
+    return "\n".join(rows)
+
+
+def _read_names(file: Path, variable: str) -> list[str]:
+    """The keys of a dictionary that a file makes, without running it."""
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict) and node.targets[0].id == variable:
+            return [key.value for key in node.value.keys]
+    raise LookupError(variable)
+
+
 def render_changelog() -> str:
     """The project's changelog, without its title."""
     path = ROOT / "CHANGELOG.md"
@@ -293,7 +331,19 @@ def render_benchmarks() -> str:
 
 
 def _find_results() -> list[Path]:
-    order = ("startup", "up", "tasks", "shuffle", "boot", "ssh", "ssh-tunnel", "aws", "aws-plan", "aws-connect")
+    order = (
+        "startup",
+        "up",
+        "tasks",
+        "shuffle",
+        "boot",
+        "ssh",
+        "ssh-tunnel",
+        "aws",
+        "aws-plan",
+        "aws-connect",
+        "clouds",
+    )
     paths = RESULTS.glob("*.json") if RESULTS.is_dir() else ()
     return sorted(paths, key=lambda path: (order.index(path.stem) if path.stem in order else len(order), path.stem))
 
@@ -355,13 +405,16 @@ def _render_machine(machine: dict[str, Any]) -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "aws_policy": render_aws_policy,
+    "azure_role": render_azure_role,
     "bad_file": render_bad_file,
     "benchmarks": render_benchmarks,
     "changelog": render_changelog,
+    "clouds": render_clouds,
     "commands": render_commands,
     "dependencies": render_dependencies,
     "example_file": render_example_file,
     "fields": render_fields,
+    "gcp_permissions": render_gcp_permissions,
     "providers": render_providers,
     "ssh_file": render_ssh_file,
     "unsupported": render_unsupported,

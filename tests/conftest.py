@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import CommandLine, find_cache, make_command_line
+from patience import STRICT
 
 if TYPE_CHECKING:
     from engine.engine import Engine
-
-STRICT = os.environ.get("DASKFLEET_STRICT") == "1"
-"""In continuous integration nothing may skip: what is missing there is a failure."""
 
 FIRST_ENGINE_SECONDS = 30 * 60
 """For whichever test comes first: it builds the Pulumi engine."""
@@ -28,10 +25,37 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes more than ten seconds")
 
 
+SLOW_SECONDS = 15 * 60
+"""For a test that is known to take long, and for every one beside others."""
+
+LONGEST = (
+    "clouds",
+    "ssh",
+    "machines_library",
+    "image",
+    "local",
+    "azure_fleets",
+    "gcp",
+    "aws",
+)
+"""What a strict run begins with, so that its lanes end together."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "engine" in getattr(item, "fixturenames", ()) and item.get_closest_marker("timeout") is None:
+        if item.get_closest_marker("timeout") is not None:
+            continue
+        if "engine" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.timeout(FIRST_ENGINE_SECONDS))
+        elif STRICT or item.get_closest_marker("slow") is not None:
+            item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
+    if STRICT:
+        items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    path = item.path.relative_to(Path(__file__).parent).as_posix()
+    return next((rank for rank, begin in enumerate(LONGEST) if path.startswith(begin)), len(LONGEST))
 
 
 @pytest.hookimpl(wrapper=True)

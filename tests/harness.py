@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from daskfleet.providers.supervision import MARK
+from patience import PATIENCE
 
 CONNECTION_VARIABLES = ("DASK_", "DASKFLEET_")
 
@@ -29,7 +30,7 @@ def find_cache() -> Path:
 
 def await_true(condition: Callable[[], Any], what: str, timeout: float = 30.0) -> Any:
     """Wait until `condition` holds and return its value; fail, naming `what`, when it does not in time."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout * PATIENCE
     while True:
         value = condition()
         if value:
@@ -89,7 +90,7 @@ class CommandLine:
         """Run the command to its end."""
         process = self.start(*arguments, **options)
         try:
-            out, err = process.communicate(timeout=timeout)
+            out, err = process.communicate(timeout=timeout * PATIENCE)
         except BaseException:
             process.kill()
             process.wait()
@@ -111,7 +112,7 @@ class CommandLine:
             env=environment,
             text=True,
             capture_output=True,
-            timeout=120,
+            timeout=120 * PATIENCE,
             **options,
         )
 

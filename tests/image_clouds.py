@@ -19,7 +19,8 @@ UNIVERSE = "lab.test"
 PROJECT, SUBSCRIPTION, GROUP = "lab", "00000000-0000-0000-0000-000000000001", "daskfleet-images"
 GCP_IMAGES = f"/compute/v1/projects/{PROJECT}/global/images"
 GCP_OPERATIONS = f"/compute/v1/projects/{PROJECT}/global/operations"
-AZURE_IMAGES = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Compute/images"
+AZURE = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Compute"
+AZURE_GALLERIES = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Compute/galleries"
 FACTS = {"family": "daskfleet", "version": "202611240830", "arch": "x86_64", "gpu": "false", "python": "3-11"}
 FACTS |= {"dask": "2026-8-0", "distributed": "2026-8-0", "cloudpickle": "3-1-2", "lock": "ab" * 8}
 
@@ -34,6 +35,7 @@ class ImageCloud:
 
     url: str = ""
     images: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By name; in Azure, with galleries and what is in them, by identifier."""
     refusal: tuple[int, str] | None = None
     """Status and message that every question is answered with."""
     asked: list[str] = field(default_factory=list)
@@ -42,7 +44,7 @@ class ImageCloud:
     pending: dict[str, int] = field(default_factory=dict)
     """Deletions under way, and how often they are still to be asked for."""
 
-    def answer(self, method: str, path: str) -> tuple[int, Any, dict[str, str]]:
+    def answer(self, method: str, path: str, content: bytes) -> tuple[int, Any, dict[str, str]]:
         """Status, body and headers."""
         self.asked.append(f"{method} {path}")
         bare, _, query = path.partition("?")
@@ -52,14 +54,20 @@ class ImageCloud:
         if method == "GET" and bare == GCP_IMAGES:
             assert "filter=labels.daskfleet-family" in query
             return 200, self._page(query, "items", "pageToken", "nextPageToken"), {}
-        if method == "GET" and bare == AZURE_IMAGES:
-            page = self._page(query, "value", "$skiptoken", "nextLink")
+        if method == "PUT":
+            properties = {"properties": {"provisioningState": "Succeeded"}} | json.loads(content)
+            self.images[bare] = {**properties, "id": bare, "name": bare.rpartition("/")[2]}
+            return 201, self.images[bare], {}
+        if method == "GET" and bare in self.images:
+            return 200, self.images[bare], {}
+        if method == "GET" and bare.startswith("/subscriptions/"):
+            page = self._page(query, "value", "$skiptoken", "nextLink", bare)
             if "nextLink" in page:
-                page["nextLink"] = f"{self.url}{AZURE_IMAGES}?%24skiptoken={page['nextLink']}&api-version=x"
+                page["nextLink"] = f"{self.url}{bare}?%24skiptoken={page['nextLink']}&api-version=x"
             return 200, page, {}
         if method == "DELETE":
             name = bare.rpartition("/")[2]
-            if self.images.pop(name, None) is None:
+            if self.images.pop(bare if bare in self.images else name, None) is None:
                 return 404, {"error": {"code": 404, "message": f"{name} was not found"}}, {}
             self.pending[name] = 2
             running = {"name": name, "status": "RUNNING", "progress": 0}
@@ -74,11 +82,12 @@ class ImageCloud:
             return 200 if done or found[1] == GCP_OPERATIONS else 202, body, headers
         return 404, {"error": {"code": 404, "message": f"{bare}: not found"}}, {}
 
-    def _page(self, query: str, key: str, asked: str, told: str) -> dict[str, Any]:
-        """One image a page."""
+    def _page(self, query: str, key: str, asked: str, told: str, parent: str = "") -> dict[str, Any]:
+        """One image a page; in Azure, of those that are in a parent."""
         found = re.search(rf"(?:{re.escape(asked)}|%24skiptoken)=(\d+)", query)
         start = int(found[1]) if found else 0
-        images = list(self.images.values())
+        parent = f"{AZURE}/galleries" if parent == AZURE_GALLERIES else parent
+        images = [each for path, each in self.images.items() if not parent or path.rpartition("/")[0] == parent]
         page = {key: images[start : start + 1]}
         return {**page, told: str(start + 1)} if start + 1 < len(images) else page
 
@@ -89,11 +98,11 @@ def open_cloud() -> Iterator[ImageCloud]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            given = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if not self.headers.get("Authorization", "").startswith("Bearer "):
                 status, body, headers = 401, {"error": {"code": 401, "message": "who are you?"}}, {}
             else:
-                status, body, headers = cloud.answer(self.command, self.path)
+                status, body, headers = cloud.answer(self.command, self.path, given)
             content = json.dumps(body).encode()
             self.send_response(status)
             for name, value in {**headers, "Content-Type": "application/json"}.items():
@@ -102,7 +111,7 @@ def open_cloud() -> Iterator[ImageCloud]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_DELETE = do_POST = do_GET  # noqa: N815 - the names that http.server looks for
+        do_DELETE = do_POST = do_PUT = do_GET  # noqa: N815 - the names that http.server looks for
 
         def log_message(self, *args: Any) -> None:
             """Say nothing."""

@@ -105,6 +105,12 @@ if "output_directory" in variables:
     (output / "image.qcow2").write_bytes(b"QFI" * 1000)
     say("==> Builds finished. The artifacts of successful builds are:")
     say("--> qemu.daskfleet: VM files in directory: " + str(output))
+elif "azure_subscription_id" in variables:
+    say("==> Builds finished. The artifacts of successful builds are:")
+    say("--> azure-arm.daskfleet: Azure.ResourceManagement.VMImage:")
+    if mode != "silent":
+        say("")
+        say("ManagedImageId: " + os.environ["FAKE_PACKER_IMAGE"])
 else:
     say("==> Builds finished. The artifacts of successful builds are:")
     say("--> amazon-ebs.daskfleet: AMIs were created:")

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import subprocess
-import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -14,15 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from benchmarks.measure import BenchmarkFailed
+from benchmarks.regions import SAMPLE_SECONDS, Runner
 from benchmarks.workspace import Workspace
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests"))  # The cloud, the engine and its plugins are those of the tests.
-
-SAMPLE_SECONDS = 300.0
 INSTANCE_TYPE = "m7i.large"
 
 # Writes down when the engine starts and ends.
@@ -37,20 +29,15 @@ exit "$code"
 
 
 @dataclass
-class Cloud:
+class Cloud(Runner):
     """A region, and the commands that are measured in it."""
 
-    region: Any
     runs: Path
     """What the shim in the engine's place writes down."""
     launches: list[float] = field(default_factory=list)
     """When the calls that launch machines were answered, by `time.time`."""
 
     LAUNCHING = ("CreateAutoScalingGroup", "RunInstances", "SetDesiredCapacity", "UpdateAutoScalingGroup")
-
-    @property
-    def daskfleet(self) -> list[str]:
-        return [sys.executable, "-m", "daskfleet"]
 
     def empty(self) -> None:
         """As if nobody had ever used it, but for the image of fleets; and nobody here remembers a fleet."""
@@ -68,26 +55,6 @@ class Cloud:
     def _note_launch(self, call: Any) -> None:
         if call.action in self.LAUNCHING:
             self.launches.append(time.time())
-
-    @contextlib.contextmanager
-    def start(self, command: list[str]) -> Iterator[subprocess.Popen[str]]:
-        """Start a command; it and all that it has started are gone when the block has ended, or after some minutes."""
-        process = subprocess.Popen(
-            command,
-            cwd=self.region.cli.cwd,
-            env=self.region.cli.environment,
-            text=True,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        watch = threading.Timer(SAMPLE_SECONDS, process.kill)
-        watch.start()
-        try:
-            yield process
-        finally:
-            watch.cancel()
-            _kill_tree(process)
 
     def await_line(self, command: list[str], words: str, then: str = "") -> float:
         """Run a command until it says `words`, then end it; returns when it was started, by `time.time`.
@@ -113,15 +80,6 @@ class Cloud:
             if time.monotonic() > deadline:
                 raise BenchmarkFailed(f"no call of {action} came")
             time.sleep(0.01)
-
-    def run(self, command: list[str]) -> tuple[float, str]:
-        """Run a command to its end; returns its seconds and what it printed."""
-        begin = time.perf_counter()
-        with self.start(command) as process:
-            output, _ = process.communicate()
-        if process.returncode != 0:
-            raise BenchmarkFailed(f"`{' '.join(command)}` ended with {process.returncode}\n{output[-4000:]}")
-        return time.perf_counter() - begin, output
 
     def write_fleet(self, name: str, groups: int = 1, count: int = 1) -> str:
         """Write a fleet file; returns its name."""
@@ -152,18 +110,6 @@ class Cloud:
             else:
                 found.append((*open_run, float(moment)))
         return found
-
-
-def _kill_tree(process: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        for each in psutil.Process(process.pid).children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                each.kill()
-    process.kill()
-    process.wait()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            stream.close()
 
 
 @contextlib.contextmanager

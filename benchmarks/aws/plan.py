@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import sys
-import threading
-from collections.abc import Iterator
-
-import psutil
 
 from benchmarks.aws.cloud import Cloud
 from benchmarks.aws.machines import Ups
-from benchmarks.measure import BenchmarkFailed, Case, Check, Figure, Target, compare_times, take_turns
+from benchmarks.measure import Case, Check, Figure, Target, compare_times, take_turns
 
 GROUPS = (1, 10, 50)
-SAMPLE_SECONDS = 0.05
 USED = "pulumi and the parts of pulumi_aws that a fleet uses"
 WHOLE = "pulumi and the whole pulumi_aws"
 IMPORT_TARGET = 0.5
@@ -23,20 +16,6 @@ PARTS_LIMIT = 8
 RUNS_LIMIT = 6
 """Each takes most of a second."""
 
-# `daskfleet` as it is started, telling at its end which parts of pulumi_aws it has loaded: the others are placeholders.
-LIST_PARTS = """
-import atexit, json, sys, types
-def tell():
-    loaded = [
-        name.partition(".")[2] for name, module in list(sys.modules.items())
-        if name.startswith("pulumi_aws.") and name.count(".") == 1
-        and type(module) is types.ModuleType and "__path__" in vars(module)
-    ]
-    print("PARTS", json.dumps(sorted(loaded)))
-atexit.register(tell)
-from daskfleet.commands.app import main
-main(sys.argv[1:])
-"""
 IMPORT_USED = "import pulumi, pulumi_aws\nfor name in {parts}: getattr(getattr(pulumi_aws, name), 'load_it', None)"
 IMPORT_WHOLE = """
 import pkgutil, pulumi, pulumi_aws
@@ -52,7 +31,7 @@ def measure(cloud: Cloud, rounds: int, ups: Ups) -> Figure:
     files = {f"daskfleet preview: {groups} worker group{'s' if groups > 1 else ''}": groups for groups in GROUPS}
     files = {name: cloud.write_fleet(f"plan-{groups}", groups) for name, groups in files.items()}
     commands = {name: [*cloud.daskfleet, "preview", file, "--json"] for name, file in files.items()}
-    counts = {name: _measure_memory(cloud, command) for name, command in commands.items()}
+    counts = {name: cloud.measure_memory(command) for name, command in commands.items()}
     plans = take_turns({name: lambda c=command: [cloud.run(c)[0]] for name, command in commands.items()}, rounds)
     first = next(iter(files.values()))
     used = _list_parts(cloud, first)
@@ -91,49 +70,7 @@ def measure(cloud: Cloud, rounds: int, ups: Ups) -> Figure:
     return Figure("What a plan takes, and what `up` is made of", settings, cases, checks)
 
 
-def _measure_memory(cloud: Cloud, command: list[str]) -> dict[str, float]:
-    """MiB at the most, and the calls."""
-    cloud.region.proxy.clear()
-    with cloud.start(command) as process, _watch_memory(process.pid) as peaks:
-        output, _ = process.communicate()
-    if process.returncode != 0:
-        raise BenchmarkFailed(f"`{' '.join(command)}` ended with {process.returncode}\n{output[-4000:]}")
-    names = {"all": "MiB at most", "daskfleet": "daskfleet and its program", "pulumi": "engine", "plugins": "plugins"}
-    calls = len(cloud.region.proxy.calls)
-    return {**{words: round(peaks[role] / 2**20) for role, words in names.items()}, "calls of AWS": calls}
-
-
-@contextlib.contextmanager
-def _watch_memory(pid: int) -> Iterator[dict[str, int]]:
-    """The most that a process and its children use, by role."""
-    peaks = dict.fromkeys(("all", "daskfleet", "pulumi", "plugins"), 0)
-    stop = threading.Event()
-
-    def look() -> None:
-        while not stop.wait(SAMPLE_SECONDS):
-            now = dict.fromkeys(peaks, 0)
-            with contextlib.suppress(psutil.NoSuchProcess):
-                root = psutil.Process(pid)
-                for each in (root, *root.children(recursive=True)):
-                    with contextlib.suppress(psutil.Error):
-                        used = each.memory_full_info().pss
-                        words = " ".join(each.cmdline()[:2])
-                        role = "plugins" if "pulumi-resource" in words else "daskfleet" if each.pid == pid else "pulumi"
-                        now[role] += used
-                        now["all"] += used
-            for role, used in now.items():
-                peaks[role] = max(peaks[role], used)
-
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
-        yield peaks
-    finally:
-        stop.set()
-        thread.join()
-
-
 def _list_parts(cloud: Cloud, file: str) -> list[str]:
-    _, output = cloud.run([sys.executable, "-c", LIST_PARTS, "preview", file, "--json"])
-    parts: list[str] = json.loads(output.rpartition("PARTS ")[2])
-    return parts
+    """The parts of pulumi_aws that a plan loads."""
+    names = (name.split(".") for name in cloud.list_modules("preview", file, "--json"))
+    return sorted({name[1] for name in names if name[0] == "pulumi_aws" and len(name) == 3 and name[2] == "_inputs"})

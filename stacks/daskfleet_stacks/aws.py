@@ -8,10 +8,10 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from daskfleet_components.aws import Fleet, FleetArgs, FleetGroupArgs
-from daskfleet_components.aws.network import EVERYWHERE
+from daskfleet_components.aws import Fleet, FleetArgs
+from daskfleet_stacks.exports import export_fleet
+from daskfleet_stacks.groups import build_group_args, spell_cidrs
 from daskfleet_stacks.spec import AwsFleetSpec
-from daskfleet_stacks.spec.aws import EVERYONE, AwsWorkerGroup
 
 
 def deploy_aws(spec: AwsFleetSpec, versions: Mapping[str, str]) -> None:
@@ -19,9 +19,7 @@ def deploy_aws(spec: AwsFleetSpec, versions: Mapping[str, str]) -> None:
     provider = aws.Provider("aws", region=spec.region)
     opts = pulumi.ResourceOptions(providers=[provider])
     fleet = Fleet(spec.name, build_fleet_args(spec, versions), opts=opts)
-    for key, value in fleet.connection.items():
-        pulumi.export(key, pulumi.Output.secret(value) if key == "security" else value)
-    pulumi.export("resources", {**fleet.resources, "connection_secret": fleet.connection_secret_arn})
+    export_fleet(fleet.connection, {**fleet.resources, "connection_secret": fleet.connection_secret_arn})
 
 
 def build_fleet_args(spec: AwsFleetSpec, versions: Mapping[str, str]) -> FleetArgs:
@@ -34,35 +32,18 @@ def build_fleet_args(spec: AwsFleetSpec, versions: Mapping[str, str]) -> FleetAr
     if spec.network.vpc is not None:
         network = {"vpc_id": spec.network.vpc, "subnet_ids": list(spec.network.subnets)}
     image: Any = spec.image.model_dump(exclude_none=True)
+    groups: Any = [build_group_args(group) for group in spec.workers]
     return {
         "fleet": spec.name,
         "scheduler_instance_type": spec.scheduler.instance_type,
         "scheduler_volume_gib": spec.scheduler.volume_size,
-        "groups": [_build_group_args(group) for group in spec.workers],
+        "groups": groups,
         "network": network,
         "access": spec.access.mode,
-        "allowed_cidrs": [EVERYWHERE if each == EVERYONE else each for each in spec.access.allowed_cidrs],
+        "allowed_cidrs": spell_cidrs(spec.access.allowed_cidrs),
         "image": image,
         "versions": dict(versions),
         "read": list(spec.data.read),
         "write": list(spec.data.write),
         "tags": dict(spec.tags),
     }
-
-
-def _build_group_args(group: AwsWorkerGroup) -> FleetGroupArgs:
-    args: FleetGroupArgs = {
-        "name": group.name,
-        "instance_types": list(group.instance_types),
-        "count": group.count,
-        "spot": group.spot,
-        "volume_gib": group.volume_size,
-        "placement": group.placement,
-    }
-    if group.threads != "auto":
-        args["threads"] = group.threads
-    if group.memory_limit != "auto":
-        args["memory_limit"] = group.memory_limit
-    if group.resources:
-        args["resources"] = dict(group.resources)
-    return args

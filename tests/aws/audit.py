@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -54,6 +55,24 @@ def find_tagged(call: Callable[..., dict[str, Any]], fleet: str) -> list[str]:
     found += [each["Name"] for each in secrets if each["Name"].startswith(f"daskfleet/{fleet}/")]
     groups = call("logs", "describe_log_groups", logGroupNamePrefix=path)["logGroups"]
     return found + [each["logGroupName"] for each in groups]
+
+
+def take_stock(call: Callable[..., dict[str, Any]], fleet: str) -> Counter[str]:
+    """How many things of each kind there are, by their identifiers; and rules, routes and policies."""
+    # `vpc-4e17…`, and `/daskfleet/research/2026…` with a number of its own.
+    stock = Counter(each.split("-")[0].rstrip("0123456789") for each in find_tagged(call, fleet))
+    wanted = [{"Name": "tag:daskfleet:fleet", "Values": [fleet]}]
+    groups = call("ec2", "describe_security_groups", Filters=wanted)["SecurityGroups"]
+    narrow = [{"Name": "group-id", "Values": [each["GroupId"] for each in groups]}]
+    stock["rule"] = len(call("ec2", "describe_security_group_rules", Filters=narrow)["SecurityGroupRules"])
+    for table in call("ec2", "describe_route_tables", Filters=wanted)["RouteTables"]:
+        stock["route"] += len(table["Routes"])
+        stock["association"] += len(table["Associations"])
+    for role in call("iam", "list_roles")["Roles"]:
+        if role["Path"] != f"/daskfleet/{fleet}/":
+            continue
+        stock["policy"] += len(call("iam", "list_role_policies", RoleName=role["RoleName"])["PolicyNames"])
+    return stock
 
 
 def _read_tags(each: dict[str, Any]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The image, the engine and the region."""
+"""The engine and the region."""
 
 from __future__ import annotations
 
@@ -7,25 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from aws.lab import Lab, open_lab
 from aws.region import Region, open_region
 from engine.engine import Engine
-from image.built import BuiltImage
-from image.conftest import FIRST_SECONDS, image
-
-__all__ = ["image"]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(FIRST_SECONDS))
-
-
-@pytest.fixture
-def lab(tmp_path: Path, engine: Engine, image: BuiltImage) -> Iterator[Lab]:
-    with open_lab(tmp_path, engine, image) as lab:
-        yield lab
 
 
 @pytest.fixture

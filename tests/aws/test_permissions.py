@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from aws.lab import render_fleet
-from aws.pretend import pretend_nodes
-from aws.region import Region
+from aws.region import Region, render_fleet
+from clouds.pretend import pretend_nodes
 
 POLICY = Path(__file__).parents[2] / "docs/_data/aws-policy.json"
 

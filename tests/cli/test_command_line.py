@@ -50,7 +50,7 @@ def test_init_writes_a_file_that_up_takes_and_never_overwrites_one(cli: CommandL
 
 
 def test_init_refuses_what_it_cannot_write(cli: CommandLine):
-    assert "no provider 'gcp'" in cli.run("init", "--provider", "gcp").stderr
+    assert "no provider 'moon'" in cli.run("init", "--provider", "moon").stderr
     assert "no name of a fleet" in cli.run("init", "--name", "No Name").stderr
     assert "cannot be written" in cli.run("init", "no/such/folder.yaml").stderr
     assert list(cli.cwd.iterdir()) == []

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import pulumi
 import yaml
 from pulumi.runtime import mocks, rpc
 
-from daskfleet_components.aws import Fleet
-from daskfleet_stacks.aws import build_fleet_args, deploy_aws
-from daskfleet_stacks.spec import AwsFleetSpec, parse_fleet_yaml
+from daskfleet_stacks.spec import parse_fleet_yaml
 
 VERSIONS = {"python": "3.11.7", "dask": "2026.1.0", "distributed": "2026.1.0", "cloudpickle": "3.1.0"}
-REGION = "eu-west-1"
-ACCOUNT = "123456789012"
 KEY = "-----BEGIN PRIVATE KEY-----\nMOCKED\n-----END PRIVATE KEY-----\n"
 """What every private key is here; it must stand nowhere in a plan."""
-
-GPUS = {"g6.xlarge": 1, "g6.12xlarge": 4}
 
 
 @dataclass
@@ -42,12 +37,29 @@ class Plan:
         }
 
 
-class _Recorder(mocks.Mocks):
-    """Answers what a provider would, with identifiers that are made of the names."""
+class Cloud(ABC):
+    """What a cloud's provider answers, and the program of its fleets."""
 
-    def __init__(self, plan: Plan, images: dict[str, dict[str, Any]]) -> None:
+    fleet: ClassVar[Any]
+    """The component."""
+    build_fleet_args: ClassVar[Callable[..., Any]]
+    deploy: ClassVar[Callable[..., None]]
+
+    @abstractmethod
+    def complete(self, kind: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        """What a resource has besides its inputs, once it is made."""
+
+    @abstractmethod
+    def answer(self, token: str, given: dict[str, Any]) -> dict[str, Any]:
+        """What a function answers."""
+
+
+class _Recorder(mocks.Mocks):
+    """Answers what providers would, with identifiers that are made of the names."""
+
+    def __init__(self, plan: Plan, cloud: Cloud) -> None:
         self._plan = plan
-        self._images = images
+        self._cloud = cloud
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         key = f"{args.typ} {args.name}"
@@ -55,104 +67,36 @@ class _Recorder(mocks.Mocks):
         inputs = unwrap(args.inputs)
         self._plan.resources[key] = inputs
         computed = {
-            "secretArn": f"arn:aws:mock:{REGION}:{ACCOUNT}:{args.name}",
-            "arn": f"arn:aws:mock:{REGION}:{ACCOUNT}:{args.name}",
             "id": f"{args.name}-id",
-            "name": inputs.get("name") or inputs.get("namePrefix", "") + args.name,
-            "privateIp": "10.0.0.10",
-            "publicIp": "198.51.100.99",
-            "latestVersion": 1,
             "privateKeyPem": KEY,
             "privateKeyPemPkcs8": KEY,
             "privateKeyOpenssh": KEY,
             "publicKeyOpenssh": f"ssh-ed25519 public key of {args.name}",
-            "keyName": args.name,
             "certPem": f"certificate of {args.name}",
             "certRequestPem": f"request of {args.name}",
+            **self._cloud.complete(args.typ, args.name, inputs),
         }
-        return f"{args.name}-id", {**computed, **inputs}
+        return str(computed["id"]), {**inputs, **computed}
 
     def call(self, args: mocks.MockCallArgs) -> dict[Any, Any]:
-        token, given = args.token, unwrap(args.args)
-        if token == "aws:index/getAvailabilityZones:getAvailabilityZones":
-            return {"names": [f"{REGION}{letter}" for letter in "cab"]}
-        if token == "aws:index/getRegion:getRegion":
-            return {"region": REGION}
-        if token == "aws:index/getPartition:getPartition":
-            return {"partition": "aws"}
-        if token == "aws:ec2/getInstanceType:getInstanceType":
-            return _describe_type(given["instanceType"])
-        if token == "aws:ssm/getParameter:getParameter":
-            return {"value": "ami-0000000000000000f"}
-        if token in ("aws:ec2/getAmiIds:getAmiIds", "aws:ec2/getAmi:getAmi"):
-            image = self._find_image(given["filters"])
-            if token.endswith("getAmiIds"):
-                return {"ids": [image["id"]] if image else []}
-            assert image, given
-            return image
-        raise AssertionError(f"nobody answers {token}")
-
-    def _find_image(self, filters: list[dict[str, Any]]) -> dict[str, Any] | None:
-        wanted = {each["name"]: each["values"] for each in filters}
-        for image in self._images.values():
-            tags = image["tags"]
-            if "image-id" in wanted and image["id"] not in wanted["image-id"]:
-                continue
-            if "architecture" in wanted and image["architecture"] not in wanted["architecture"]:
-                continue
-            if "name" in wanted and image["name"] not in wanted["name"]:
-                continue
-            tagged = {key.removeprefix("tag:"): values for key, values in wanted.items() if key.startswith("tag:")}
-            if all(any(_matches(tags.get(key, ""), each) for each in values) for key, values in tagged.items()):
-                return image
-        return None
+        return self._cloud.answer(args.token, unwrap(args.args))
 
 
-def _matches(value: str, pattern: str) -> bool:
-    return value.startswith(pattern[:-1]) if pattern.endswith("*") else value == pattern
-
-
-def _describe_type(name: str) -> dict[str, Any]:
-    gpus = GPUS.get(name, 0)
-    arm = name.partition(".")[0].endswith("g")
-    return {
-        "instanceType": name,
-        "supportedArchitectures": ["arm64" if arm else "x86_64"],
-        "gpuses": [{"count": gpus, "manufacturer": "NVIDIA", "name": "L4", "memorySize": 24}] if gpus else [],
-    }
-
-
-def make_image(number: int, *, arch: str = "x86_64", gpu: bool = False, **tags: str) -> dict[str, Any]:
-    """An image as EC2 tells it."""
-    facts = {"family": "daskfleet-gpu" if gpu else "daskfleet", "gpu": str(gpu).lower(), **VERSIONS, **tags}
-    return {
-        "id": f"ami-{number:017x}",
-        "name": f"{facts['family']}-{number}",
-        "architecture": arch,
-        "rootDeviceName": "/dev/xvda",
-        "tags": {f"daskfleet:{key}": value for key, value in facts.items()},
-    }
-
-
-IMAGES = {each["id"]: each for each in (make_image(15), make_image(16, arch="arm64"), make_image(17, gpu=True))}
-
-
-def record_specs(*texts: str, images: dict[str, dict[str, Any]] = IMAGES) -> Plan:
+def record_specs(cloud: Cloud, *texts: str) -> Plan:
     """The plan of a stack with this fleet; with several, of a component author's program that holds them all."""
     specs = [parse_fleet_yaml(text) for text in texts]
 
     def program() -> None:
         for spec in specs:
-            assert isinstance(spec, AwsFleetSpec)
             if len(specs) == 1:
-                deploy_aws(spec, VERSIONS)
+                cloud.deploy(spec, VERSIONS)
             else:
-                Fleet(spec.name, build_fleet_args(spec, VERSIONS))
+                cloud.fleet(spec.name, cloud.build_fleet_args(spec, VERSIONS))
 
-    return record(program, images=images)
+    return record(program, cloud)
 
 
-def record(program: Callable[[], None], images: dict[str, dict[str, Any]] = IMAGES) -> Plan:
+def record(program: Callable[[], None], cloud: Cloud) -> Plan:
     """The plan of a program."""
     plan = Plan()
     exported: dict[str, Any] = {}
@@ -164,7 +108,7 @@ def record(program: Callable[[], None], images: dict[str, dict[str, Any]] = IMAG
         return pulumi.Output.all(**exported).apply(plan.outputs.update)
 
     with _own_event_loop():
-        mocks.set_mocks(_Recorder(plan, images), project="daskfleet", stack="test")
+        mocks.set_mocks(_Recorder(plan, cloud), project="daskfleet", stack="test")
         run()
     return plan
 
@@ -209,6 +153,10 @@ def render_plan(plan: Plan) -> str:
     return yaml.dump({"resources": resources}, Dumper=_Dumper, sort_keys=True, width=120)
 
 
+ENCODED = ("userData", "customData")
+"""Inputs that clouds take in base64, some of them."""
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes text of several lines as it is."""
 
@@ -227,7 +175,14 @@ _Dumper.add_representer(float, _represent_number)
 
 
 def _readable(inputs: dict[str, Any]) -> dict[str, Any]:
-    text = inputs.get("userData")
-    if isinstance(text, str) and not text.startswith("#"):
-        return {**inputs, "userData": base64.b64decode(text).decode()}
-    return inputs
+    return {key: _decode(each) if key in ENCODED else _read(each) for key, each in inputs.items()}
+
+
+def _read(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _readable(value)
+    return [_read(each) for each in value] if isinstance(value, list) else value
+
+
+def _decode(text: str) -> str:
+    return text if text.startswith("#") else base64.b64decode(text).decode()

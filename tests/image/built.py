@@ -17,7 +17,7 @@ from daskfleet_images.manifest import ImageManifest, read_manifest
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "images" / "daskfleet_images"
-BUILD_SECONDS = 40 * 60
+BUILD_SECONDS = 80 * 60
 PARTITION_OFFSET = 1024 * 1024
 """Where the root partition of the disk begins; see base/debian."""
 

@@ -21,7 +21,8 @@ from daskfleet_images.node.user_data import render_user_data
 from daskfleet_stacks.connection import validate_connection
 from image.built import BuiltImage
 from machines import Container, Machine, Network, VirtualMachine, start_container, start_virtual_machine
-from machines.metadata import AWS, METADATA_ADDRESS, REGION, Instance, start_aws
+from machines.metadata import AWS, REGION, Instance, start_aws
+from machines.metadata_service import METADATA_ADDRESS
 
 FLEET = "lab"
 SCHEDULER_ADDRESS = "10.77.0.5"

@@ -17,8 +17,9 @@ from harness import await_true
 from image.built import BuiltImage
 from image.fleet import FLEET, SCHEDULER_ADDRESS, Cloud, open_cloud
 from machines import require_machines
-from machines.aws import AwsCloud, MachineImage, render_facts
-from machines.requirements import AWS_TOOLS
+from machines.aws import AwsCloud
+from machines.launching import MachineImage, render_facts
+from machines.requirements import CLOUD_TOOLS
 
 SUBNET = "10.77.0.0/24"
 GROUP = "cpu"
@@ -69,7 +70,7 @@ def make_security_groups(aws: AwsCloud, vpc: str) -> dict[str, str]:
 @pytest.fixture
 def fleet(tmp_path: Path, image: BuiltImage) -> Iterator[AwsFleet]:
     """A scheduler and two workers."""
-    require_machines(*AWS_TOOLS)
+    require_machines(*CLOUD_TOOLS)
     with open_cloud(tmp_path, image) as cloud:
         aws = AwsCloud(cloud.network, cloud.aws)
         ami = aws.register_image("daskfleet", MachineImage(root=image.root), render_facts(image.manifest))

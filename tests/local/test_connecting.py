@@ -13,6 +13,7 @@ import pytest
 
 from harness import CommandLine
 
+PARTS = ("tls_ca_file", "tls_client_cert", "tls_client_key")
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 

@@ -5,6 +5,7 @@ Machines that test an image get that image instead.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -44,10 +45,13 @@ def require_base_root() -> Path:
     if ROOT_VARIABLE in os.environ:
         return Path(os.environ[ROOT_VARIABLE])
     root = CACHE / "root"
-    if not root.is_dir():
-        if missing := find_missing("mmdebstrap"):
-            pytest.skip(f"a root file system needs {', '.join(missing)}, or {ROOT_VARIABLE} with the path of one")
-        make_base_root(root)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "making").open("w") as lock:  # Tests run beside one another, and one of them makes it.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not root.is_dir():
+            if missing := find_missing("mmdebstrap"):
+                pytest.skip(f"a root file system needs {', '.join(missing)}, or {ROOT_VARIABLE} with the path of one")
+            make_base_root(root)
     return root
 
 

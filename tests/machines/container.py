@@ -17,6 +17,7 @@ from machines.leftovers import NAMESPACES, cgroup_roots, remove
 from machines.machine import KILL_SECONDS, POLL_SECONDS, MachineError, MachineTimeout, ProcessMachine
 from machines.network import Network
 from machines.seed import render_seed, write_seed
+from patience import PATIENCE
 
 POWER_OFF = signal.SIGRTMIN + 4
 """What systemd understands as its power button, https://www.freedesktop.org/software/systemd/man/systemd.html."""
@@ -83,7 +84,7 @@ class Container(ProcessMachine):
             input=text,
             text=True,
             capture_output=True,
-            timeout=timeout,
+            timeout=timeout * PATIENCE,
             check=False,
         )
         if check and done.returncode != 0:
@@ -139,6 +140,7 @@ def start_container(
     binds: Mapping[str, Path] | None = None,
     read_only_binds: Mapping[str, Path] | None = None,
     tmpfs: Mapping[str, str] | None = None,
+    files: Mapping[str, str] | None = None,
 ) -> Container:
     """Switch on a container; it is closed with the network at the latest.
 
@@ -152,6 +154,7 @@ def start_container(
         binds: files or folders of this computer to see on the machine, by the path there.
         read_only_binds: the same, not to be written to.
         tmpfs: paths on the machine that get a file system in memory, with its options, `{"/var/lib/x": "size=1M"}`.
+        files: texts by their paths on the machine, which may write there.
     """
     if not (root / "usr").is_dir():
         raise FileNotFoundError(f"{root} holds no root file system; it has no folder usr")
@@ -163,6 +166,9 @@ def start_container(
     seed = render_seed(instance_id or resource, name, user_data, interface=None, public_keys=public_keys)
     seed_folder = write_seed(seed, folder / "seed")
     network.plug_namespace(resource, address)
+    own = {path: folder / f"file-{number}" for number, path in enumerate(files or {})}
+    for path, text in (files or {}).items():
+        own[path].write_text(text)
     command = [
         "systemd-nspawn",
         "--quiet",
@@ -178,7 +184,7 @@ def start_container(
         "--timezone=off",
         "--link-journal=no",
         f"--bind-ro={seed_folder}:/var/lib/cloud/seed/nocloud",
-        *(f"--bind={source}:{path}" for path, source in (binds or {}).items()),
+        *(f"--bind={source}:{path}" for path, source in {**own, **(binds or {})}.items()),
         *(f"--bind-ro={source}:{path}" for path, source in (read_only_binds or {}).items()),
         *(f"--tmpfs={path}:{options}" for path, options in (tmpfs or {}).items()),
         "--console=read-only",

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from machines.console import read_console, tail_console
+from patience import PATIENCE
 
 POLL_SECONDS = 0.05
 
@@ -103,7 +104,7 @@ class ProcessMachine(ABC):
         return read_console(self.console_file)
 
     def await_console(self, text: str, timeout: float, times: int = 1) -> str:
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * PATIENCE
         while True:
             ended = not self.is_running()  # Before the look: what it wrote last counts.
             console = self.console()

@@ -20,12 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from machines.inside import make_client
+from machines.metadata_service import START_SECONDS, MetadataService
 from machines.network import Network
 
-METADATA_ADDRESS = "169.254.169.254"
-METADATA_PORT = 80
 MOTO_PORT = 5000
-START_SECONDS = 60.0
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
 
@@ -120,49 +118,15 @@ class Instance:
         return paths
 
 
-class MetadataService:
+class AwsMetadataService(MetadataService):
     """The metadata service in a network, for all of its machines."""
 
     def __init__(self, network: Network) -> None:
-        self._folder = network.folder / "metadata"
-        self._folder.mkdir(exist_ok=True)
-        self._file = self._folder / "instances.json"
-        self._log = self._folder / "requests.jsonl"
-        self._instances: dict[str, dict[str, str]] = {}
-        self._lock = threading.Lock()
-        self._write()
-        program = Path(__file__).with_name("metadata_service.py")
-        self.process = network.popen_inside(
-            [sys.executable, str(program), METADATA_ADDRESS, str(METADATA_PORT), str(self._file), str(self._log)],
-        )
-        network.await_port(METADATA_ADDRESS, METADATA_PORT, START_SECONDS, self.process)
+        super().__init__(network, "aws.py")
 
     def add(self, instance: Instance) -> None:
         """Answer the machine with the instance's address, from now on and anew."""
-        with self._lock:
-            self._instances[instance.address] = instance.render(datetime.datetime.now(datetime.UTC))
-            self._write()
-
-    def remove(self, address: str) -> None:
-        """Know nothing of this address any more."""
-        with self._lock:
-            del self._instances[address]
-            self._write()
-
-    def read_requests(self) -> list[dict[str, Any]]:
-        """The requests so far: `address`, `method`, `path`, `status`."""
-        lines = self._log.read_text().splitlines() if self._log.exists() else []
-        return [json.loads(line) for line in lines]
-
-    def stop(self) -> None:
-        """Answer nobody any more."""
-        self.process.kill()
-        self.process.wait()
-
-    def _write(self) -> None:
-        new = self._file.with_suffix(".new")
-        new.write_text(json.dumps(self._instances))
-        new.rename(self._file)
+        self.tell(instance.address, instance.render(datetime.datetime.now(datetime.UTC)))
 
 
 class MotoServer:
@@ -218,13 +182,13 @@ def render_tls_secret(files: Mapping[str, str], role: str) -> str:
 class AWS:
     """All of it."""
 
-    metadata: MetadataService
+    metadata: AwsMetadataService
     services: MotoServer
 
 
 def start_aws(network: Network) -> AWS:
     """Start both services in a network that has the address `METADATA_ADDRESS`; they end with it."""
-    return AWS(MetadataService(network), MotoServer(network))
+    return AWS(AwsMetadataService(network), MotoServer(network))
 
 
 def _render_time(moment: datetime.datetime) -> str:

@@ -1,80 +1,70 @@
-"""The metadata service of AWS's machines, version 2, as a program of its own: it runs inside a network.
-
-It knows a machine by the address that asks, and answers from a file that it reads anew for each request:
-`{ADDRESS: {PATH: TEXT}}`. Each request is a line in its log.
-
-https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html
-"""
+"""A cloud's metadata service in a network, for all of its machines."""
 
 from __future__ import annotations
 
 import json
-import re
-import secrets
 import sys
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-MAX_TOKEN_SECONDS = 21600
+from machines.network import Network
 
-VERSION = re.compile(r"^/(latest|\d{4}-\d{2}-\d{2})/")
-
-
-def find_answer(paths: dict[str, str], path: str) -> str | None:
-    """The text at `path`, or the list of what is below it; `None` when there is neither."""
-    path = path.rstrip("/")
-    if path in paths:
-        return paths[path]
-    below = {rest.partition("/") for key in paths if (rest := key.removeprefix(f"{path}/")) != key}
-    return "\n".join(sorted({name + slash for name, slash, _ in below})) or None
+METADATA_ADDRESS = "169.254.169.254"
+METADATA_PORT = 80
+START_SECONDS = 60.0
+PROGRAMS = Path(__file__).with_name("metadata_programs")
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    instances: Path
-    log: Path
-    tokens: dict[str, tuple[str, float]] = {}
+class MetadataService:
+    """The program that answers machines, and the file that it answers from."""
 
-    def do_PUT(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        seconds = self.headers.get("X-aws-ec2-metadata-token-ttl-seconds", "")
-        if self.path != "/latest/api/token":
-            self.answer(404)
-        elif "X-Forwarded-For" in self.headers:  # A proxy on the machine must not hand its role on.
-            self.answer(403)
-        elif not seconds.isdigit() or not 1 <= int(seconds) <= MAX_TOKEN_SECONDS:
-            self.answer(400)
-        else:
-            token = secrets.token_urlsafe(32)
-            self.tokens[token] = (self.client_address[0], time.monotonic() + int(seconds))
-            self.answer(200, token, {"X-aws-ec2-metadata-token-ttl-seconds": seconds})
+    def __init__(self, network: Network, program: str, more: Sequence[str] = ()) -> None:
+        """Start it in a network that has the address `METADATA_ADDRESS`; it ends with that.
 
-    def do_GET(self) -> None:
-        paths = json.loads(self.instances.read_text()).get(self.client_address[0], {})
-        address, until = self.tokens.get(self.headers.get("X-aws-ec2-metadata-token", ""), ("", 0.0))
-        has_token = address == self.client_address[0] and until >= time.monotonic()
-        if not has_token and paths.get("http-tokens") != "optional":
-            self.answer(401)
-            return
-        found = find_answer(paths, VERSION.sub("", self.path)) if VERSION.match(self.path) else None
-        self.answer(404) if found is None else self.answer(200, found)
+        Args:
+            program: its file in `metadata_programs`.
+            more: what else to start it with.
+        """
+        folder = network.folder / "metadata"
+        folder.mkdir(exist_ok=True)
+        self._file = folder / "instances.json"
+        self._log = folder / "requests.jsonl"
+        self._instances: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        self._write()
+        self.process = network.popen_inside(
+            [
+                *(sys.executable, str(PROGRAMS / program), METADATA_ADDRESS, str(METADATA_PORT)),
+                *(str(self._file), str(self._log), *more),
+            ]
+        )
+        network.await_port(METADATA_ADDRESS, METADATA_PORT, START_SECONDS, self.process)
 
-    def answer(self, status: int, text: str = "", headers: dict[str, str] | None = None) -> None:
-        body = text.encode()
-        self.send_response(status)
-        for name, value in {"Content-Type": "text/plain", "Content-Length": str(len(body)), **(headers or {})}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
+    def tell(self, address: str, told: Any) -> None:
+        """Answer the machine with this address, from now on and anew: what the program's file is to say of it."""
+        with self._lock:
+            self._instances[address] = told
+            self._write()
 
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        line = {"address": self.client_address[0], "method": self.command, "path": self.path, "status": int(code)}
-        with self.log.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+    def remove(self, address: str) -> None:
+        """Know nothing of this address any more."""
+        with self._lock:
+            del self._instances[address]
+            self._write()
 
+    def read_requests(self) -> list[dict[str, Any]]:
+        """The requests so far: `address`, `method`, `path`, `status`."""
+        lines = self._log.read_text().splitlines() if self._log.exists() else []
+        return [json.loads(line) for line in lines]
 
-if __name__ == "__main__":
-    host, port, instances, log = sys.argv[1:]
-    Handler.instances, Handler.log = Path(instances), Path(log)
-    ThreadingHTTPServer((host, int(port)), Handler).serve_forever()
+    def stop(self) -> None:
+        """Answer nobody any more."""
+        self.process.kill()
+        self.process.wait()
+
+    def _write(self) -> None:
+        new = self._file.with_suffix(".new")
+        new.write_text(json.dumps(self._instances))
+        new.rename(self._file)

@@ -25,6 +25,7 @@ from machines.leftovers import (
     remove_folder,
     sweep_leftovers,
 )
+from patience import PATIENCE
 
 BRIDGE = "bridge"
 FIRST_HOST = 10
@@ -156,7 +157,13 @@ class Network:
         if "input" not in options:
             options.setdefault("stdin", subprocess.DEVNULL)
         done = subprocess.run(
-            self.inside(command), env=env, timeout=timeout, text=True, capture_output=True, check=False, **options
+            self.inside(command),
+            env=env,
+            timeout=timeout * PATIENCE,
+            text=True,
+            capture_output=True,
+            check=False,
+            **options,
         )
         if check and done.returncode != 0:
             raise RuntimeError(

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 CONTAINER_TOOLS = ("ip", "nsenter", "systemd-nspawn")
-AWS_TOOLS = (*CONTAINER_TOOLS, "nft")
-"""For what AWS launches."""
+CLOUD_TOOLS = (*CONTAINER_TOOLS, "nft")
+"""For what clouds launch."""
 
 VIRTUAL_TOOLS = ("ip", "nsenter", "qemu-system-x86_64", "xorriso")
 

@@ -13,11 +13,13 @@ import pytest
 
 from harness import await_true
 from machines import Container, Network, VirtualMachine, require_machines
-from machines.aws import AwsCloud, LaunchFailed, MachineImage
+from machines.aws import AwsCloud
 from machines.base import find_kernel, make_base_disk
+from machines.launching import LaunchFailed, MachineImage
 from machines.leftovers import find_leftovers
-from machines.metadata import METADATA_ADDRESS, start_aws
-from machines.requirements import AWS_TOOLS, VIRTUAL_TOOLS
+from machines.metadata import start_aws
+from machines.metadata_service import METADATA_ADDRESS
+from machines.requirements import CLOUD_TOOLS, VIRTUAL_TOOLS
 from machines_library.probes import CONNECT, LISTEN, PORT
 from machines_library.test_metadata import ask
 
@@ -121,7 +123,7 @@ def open_lab(network: Network, root: Path) -> Lab:
 
 @pytest.fixture(scope="module")
 def lab(root: Path) -> Iterator[Lab]:
-    require_machines(*AWS_TOOLS)
+    require_machines(*CLOUD_TOOLS)
     with Network("10.77.0.0/16", addresses=[METADATA_ADDRESS]) as network:
         yield open_lab(network, root)
 
@@ -348,7 +350,7 @@ def test_the_image_has_its_tags_and_its_architecture(lab: Lab):
 
 
 def test_an_open_network_with_launched_machines_leaves_nothing(root: Path):
-    require_machines(*AWS_TOOLS)
+    require_machines(*CLOUD_TOOLS)
     with Network("10.77.0.0/16", addresses=[METADATA_ADDRESS]) as network:
         lab = open_lab(network, root)
         _, machine = lab.boot()

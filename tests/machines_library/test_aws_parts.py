@@ -6,10 +6,10 @@ from typing import Any
 
 import yaml
 
-from machines import Network, require_machines
 from machines.aws.instances import parse_instance
-from machines.aws.launch import add_endpoint
-from machines.aws.security_groups import Rule, SecurityGroup, parse_security_group, render_table
+from machines.aws.security_groups import SecurityGroup, parse_security_group, plan_filter
+from machines.aws.watched import add_endpoint
+from machines.launching.packet_filter import PacketFilter, Policy, Rule
 
 DESCRIBED: dict[str, Any] = {
     "InstanceId": "i-1",
@@ -60,20 +60,18 @@ def test_a_security_group_is_its_rules():
     )
 
 
-def test_nftables_takes_rules_of_every_kind_and_groups_that_are_gone(network: Network):
-    require_machines("nft")
-    everybody = ("0.0.0.0/0",)
-    kinds = [Rule(protocol, (7, 9), everybody, ("sg-1", "sg-gone")) for protocol in ("tcp", "udp", "icmp", "50", "-1")]
-    groups = {"sg-1": SecurityGroup(tuple(kinds), tuple(kinds)), "sg-2": SecurityGroup((), ())}
+def test_a_machine_may_do_what_any_of_its_groups_allows_and_groups_that_are_gone_allow_nothing():
+    first, second = Rule("tcp", (1, 2), (), ("sg-1",)), Rule("-1", (0, 65535), ("0.0.0.0/0",), ())
+    groups = {"sg-1": SecurityGroup((first,), (second,)), "sg-2": SecurityGroup((second,), ())}
     interfaces = {"10.77.0.10": ("sg-1", "sg-gone"), "10.77.0.11": ("sg-1", "sg-2"), "10.77.0.12": ()}
-    for rules in (render_table({}, {}, []), render_table(groups, interfaces, [("10.77.0.1", 5000)])):
-        network.run_inside(["nft", "-f", "-"], input=rules)
-    kept = network.run_inside(["nft", "list", "table", "bridge", "security_groups"]).stdout
-    chain = kept.partition("chain ingress_10_77_0_11 {")[2].partition("}")[0]
-    *opening, last = (line.strip() for line in chain.splitlines()[1:-1])
-    assert [line.partition(" ")[0] for line in opening] == ["ip"] * 10
-    assert all(line.endswith("accept") for line in opening)
-    assert last == "counter packets 0 bytes 0 drop"
+    assert plan_filter(groups, interfaces) == PacketFilter(
+        {
+            "10.77.0.10": Policy((first,), (second,)),
+            "10.77.0.11": Policy((first, second), (second,)),
+            "10.77.0.12": Policy((), ()),
+        },
+        {"sg-1": ["10.77.0.10", "10.77.0.11"], "sg-2": ["10.77.0.11"]},
+    )
 
 
 def test_user_data_gets_a_file_more_that_says_where_aws_is():

@@ -12,7 +12,8 @@ import pytest
 
 from daskfleet.providers.certificates import issue_certificates
 from machines import Container, Network, require_machines, start_container
-from machines.metadata import AWS, METADATA_ADDRESS, Credentials, Instance, start_aws
+from machines.metadata import AWS, Credentials, Instance, start_aws
+from machines.metadata_service import METADATA_ADDRESS
 
 ASK = """
 import json, sys, urllib.error, urllib.request

@@ -205,7 +205,7 @@ def test_python_and_project_are_seen_also_where_temporary_files_and_closed_folde
     require_lab()
     subprocess.run([PYTHON, "-m", "venv", "--without-pip", closed / "venv"], check=True)
     (closed / "venv").chmod(0o700)
-    for name in ("ssh_lab", "machines", "sshd.py", "harness.py"):
+    for name in ("ssh_lab", "machines", "sshd.py", "harness.py", "patience.py"):
         (closed / "tests" / name).parent.mkdir(exist_ok=True)
         subprocess.run(["cp", "-r", TESTS / name, closed / "tests"], check=True)
     paths = [str(closed / "tests"), *(path for path in sys.path if path != str(TESTS) and Path(path).is_dir())]

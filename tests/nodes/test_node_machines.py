@@ -408,7 +408,8 @@ def test_a_machine_that_is_taken_away_does_not_wait_long_for_a_scheduler_that_is
 def publish(tmp_path: Path) -> Iterator[Callable[..., int]]:
     """Sets what the metadata service tells of this machine, and returns its port."""
     port, instances, requests = find_free_port(), tmp_path / "instances.json", tmp_path / "requests.jsonl"
-    program = [sys.executable, metadata_service.__file__, "127.0.0.1", str(port), str(instances), str(requests)]
+    service = metadata_service.PROGRAMS / "aws.py"
+    program = [sys.executable, str(service), "127.0.0.1", str(port), str(instances), str(requests)]
 
     def publish(**texts: str) -> int:
         new = instances.with_suffix(".new")

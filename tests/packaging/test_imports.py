@@ -22,6 +22,9 @@ ROOMS = {
 }
 """In the order in which they may be imported: each imports only itself and those before it."""
 
+SDKS = {"aws": "pulumi_aws", "azure": "pulumi_azure_native", "gcp": "pulumi_gcp"}
+"""Each cloud's package for Pulumi."""
+
 HEAVY = (
     "dask",
     "distributed",
@@ -137,7 +140,8 @@ def test_listing_fleets_in_a_cloud_imports_neither_pulumi_nor_boto3(shared: Comm
 
 
 def test_only_what_changes_a_stack_imports_pulumi():
-    modules = ("status", "scaling", "logs", "provider", "adoption", "checks", "aws.cloud", "aws.removal")
+    modules = ("status", "scaling", "logs", "provider", "adoption", "checks")
+    modules += tuple(f"{cloud}.{each}" for cloud in SDKS for each in ("cloud", "removal"))
     imports = "; ".join(f"import daskfleet.providers.stack.{module}" for module in modules)
     done = subprocess.run(
         [sys.executable, "-c", f"{imports}; import sys; print(*sys.modules)"],
@@ -146,7 +150,23 @@ def test_only_what_changes_a_stack_imports_pulumi():
         check=True,
         timeout=60,
     )
-    assert not {name.split(".")[0] for name in done.stdout.split()} & {"pulumi", "pulumi_aws", "grpc", "boto3", "dask"}
+    heavy = {"pulumi", *SDKS.values(), "grpc", "boto3", "google", "requests", "dask"}
+    assert not {name.split(".")[0] for name in done.stdout.split()} & heavy
+
+
+@pytest.mark.parametrize("cloud", SDKS)
+def test_a_fleet_in_one_cloud_imports_nothing_of_another(cloud: str):
+    asked = f"daskfleet.providers.stack.{cloud}.cloud"
+    code = f"import daskfleet_stacks.deploy, daskfleet_stacks.{cloud}, {asked}, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    loaded = set(done.stdout.split())
+    for other in set(SDKS) - {cloud}:
+        assert SDKS[other] not in loaded
+        assert not any(
+            name.startswith((f"daskfleet_components.{other}", f"daskfleet.providers.stack.{other}")) for name in loaded
+        )
+    assert SDKS[cloud] in loaded
+    assert not {name.split(".")[0] for name in loaded} & {"boto3", "botocore", "azure", "dask"}
 
 
 def test_listing_the_images_of_this_machine_imports_no_cloud_sdk_and_no_dask(shared: CommandLine):

@@ -29,7 +29,7 @@ def test_a_stack_without_a_spec_is_told_what_to_give():
     ("spec", "words"),
     [
         ({"name": "x", "provider": "local"}, "daskfleet up FILE"),
-        ({"name": "x", "provider": "gcp"}, "planned and not available yet"),
+        ({"name": "x", "provider": "azur"}, "did you mean 'azure'"),
         ({"name": "x", "provider": "local", "worker": []}, "did you mean 'workers'"),
     ],
 )

@@ -19,7 +19,7 @@ from ssh.fleet_lab import FleetLab
 from ssh_lab import open_lab
 from ssh_lab.accounts import make_key
 
-FIRST_SECONDS = 50 * 60
+FIRST_SECONDS = 90 * 60
 """For whichever test comes first: it builds the image."""
 
 USER, UID = "fleet", 1000

@@ -105,7 +105,10 @@ class Host(Place):
 
     def power_on(self) -> None:
         super().power_on()
-        listener = self._listener = psutil.Process(self._first).children()[0]  # So soon it has no other.
+        children = psutil.Process(self._first).children()  # So soon it has no other.
+        if not children:
+            raise PlaceError(f"sshd of {self.name} ended: {self.read_log()}")
+        listener = self._listener = children[0]
         await_true(lambda: self._listens() or not _runs(listener), f"sshd of {self.name} listens")
         if not _runs(listener):
             raise PlaceError(f"sshd of {self.name} ended: {self.read_log()}")

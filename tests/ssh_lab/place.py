@@ -18,6 +18,7 @@ from typing import Any
 
 from machines.leftovers import NAMESPACES, remove
 from machines.network import Network
+from patience import PATIENCE
 from ssh_lab import first_process
 from ssh_lab.accounts import Account, write_accounts
 from ssh_lab.sight import Step, find_needed, plan_sight
@@ -301,7 +302,7 @@ class Place:
         stdin = subprocess.DEVNULL if input is None else pipe
         process = self.popen(command, user=user, env=env, stdin=stdin, stdout=pipe, stderr=pipe, text=True)
         try:
-            out, err = process.communicate(input, timeout)
+            out, err = process.communicate(input, timeout * PATIENCE)
         except BaseException:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -1,8 +1,10 @@
-"""Stand-ins for Pulumi's provider plugins: the real engine and the real SDKs work with them against a moto server.
+"""Stand-ins for Pulumi's provider plugins: the real engine and the real SDKs work with them against clouds of tests.
 
-The engine takes an executable `pulumi-resource-<name>` found on PATH before any downloaded plugin. `bin/` holds two:
-`aws` makes each operation botocore calls, `tls` really issues keys and certificates. They refuse what the real ones
-refuse, and what they do not know how to do, so that a test that passes with them says something about AWS.
+The engine takes an executable `pulumi-resource-<name>` found on PATH before any downloaded plugin. `bin/` holds them:
+`aws` makes each operation botocore calls to a moto server, `azure-native` requests of Azure Resource Manager to
+`azure_cloud`, `gcp` requests of Google's REST APIs to `google_cloud`, `tls` really issues keys and certificates. They
+refuse what the real ones refuse, and what they do not know how to do, so that a test that passes with them says
+something about the cloud.
 """
 
 from __future__ import annotations

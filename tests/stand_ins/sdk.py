@@ -11,6 +11,7 @@ import builtins
 import importlib
 import inspect
 import json
+import pkgutil
 import re
 import types
 import typing
@@ -22,11 +23,20 @@ from pulumi._types import input_type_types, output_type_types, resource_types
 
 from stand_ins.core.schema import SCHEMAS
 
+PLUGINS = ("aws", "azure", "gcp", "tls")
+PACKAGES = {"azure": "pulumi_azure_native"}
+"""Those that are not called `pulumi_NAME`."""
+SHALLOW = ("azure",)
+"""Those whose outputs hold each other without end: what is inside them is not written down."""
+_UNDER_WAY: list[type] = []
+"""The objects inside each other that are written down just now."""
+
 
 def main() -> None:
     """Write the schemas of the installed SDKs."""
-    for name in ("aws", "tls"):
+    for name in PLUGINS:
         (SCHEMAS / f"{name}.json").write_text(render_schema(name))
+    importlib.import_module("stand_ins.azure.official").write_models()
 
 
 def render_schema(name: str) -> str:
@@ -47,30 +57,53 @@ def render_schema(name: str) -> str:
 
 
 def _sdk(name: str, module: str, member: str) -> types.ModuleType:
-    file = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", member).lower()
-    return importlib.import_module(".".join(["pulumi_" + name, *([] if module == "index" else [module]), file]))
+    path = [PACKAGES.get(name, f"pulumi_{name}"), *([] if module == "index" else [module])]
+    package = importlib.import_module(".".join(path))
+    # The SDKs do not agree where a word like `IAMMember` is divided.
+    files = {info.name.replace("_", ""): info.name for info in pkgutil.iter_modules(package.__path__)}
+    return importlib.import_module(f"{package.__name__}.{files[member.lower()]}")
 
 
 def _resource(name: str, token: str) -> dict[str, Any]:
-    _, path, cls = token.split(":")
-    module = _sdk(name, *path.split("/"))
-    resource, args = getattr(module, cls), getattr(module, f"{cls}Args")
+    module, cls = _find(name, token)
+    resource = getattr(module, cls)
+    # Where an object inside others has the name already, a resource's own is another one.
+    args = getattr(module, f"{cls}InitArgs", None) or getattr(module, f"{cls}Args")
     inputs = _object(args, resource)
     known = {re.sub(r"[!~]$", "", key) for key in inputs}
-    outputs = {key: _kind(kind) for key, kind in resource_types(resource).items() if key not in known}
-    return {"inputs": inputs, "outputs": outputs}
+    outputs = {key: kind for key, kind in resource_types(resource).items() if key not in known}
+    return {"inputs": inputs, "outputs": _render_outputs(name, outputs), **_version(module)}
+
+
+def _find(name: str, token: str) -> tuple[types.ModuleType, str]:
+    """The module of a resource or function, and its name there."""
+    _, path, member = token.split(":")
+    package, _, file = path.partition("/")
+    return _sdk(name, package, file or member), member
+
+
+def _version(module: types.ModuleType) -> dict[str, str]:
+    """Of the cloud's API, where the SDK says one for each type."""
+    match = re.search(r"Uses Azure REST API version ([\w-]+)", inspect.getsource(module))
+    return {"version": match[1]} if match else {}
+
+
+def _render_outputs(name: str, outputs: Mapping[str, Any]) -> dict[str, Any]:
+    if name in SHALLOW:
+        return dict.fromkeys(outputs, "any")
+    return {key: _kind(kind) for key, kind in outputs.items()}
 
 
 def _function(name: str, token: str) -> dict[str, Any]:
-    _, path, member = token.split(":")
-    module = _sdk(name, *path.split("/"))
-    function = getattr(module, re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", member).lower())
+    module, member = _find(name, token)
+    function = getattr(module, module.__name__.rpartition(".")[2])
     result = getattr(module, f"{member[0].upper()}{member[1:]}Result")
     names = [match[1] for match in re.finditer(r"__args__\['(\w+)'\] = ", inspect.getsource(function))]
     hints = [hint for key, hint in _hints(function, module).items() if key in inspect.signature(function).parameters]
     required = [item.default is inspect.Parameter.empty for item in inspect.signature(function).parameters.values()]
     inputs = {f"{key}{'!' * need}": _kind(hint) for key, hint, need in zip(names, hints, required, strict=False)}
-    return {"inputs": inputs, "outputs": {key: _kind(kind) for key, kind in output_type_types(result).items()}}
+    outputs = _render_outputs(name, output_type_types(result))
+    return {"inputs": inputs, "outputs": outputs, **_version(module)}
 
 
 def _hints(function: Any, module: types.ModuleType) -> dict[str, Any]:
@@ -122,10 +155,21 @@ def _kind(hint: Any) -> Any:
     if hint in (str, bool, int, float):
         return hint.__name__
     if inspect.isclass(hint) and hasattr(hint, "_pulumi_input_type"):
-        return _object(hint, None)
+        return _inner_object(hint)
     if inspect.isclass(hint) and hasattr(hint, "_pulumi_output_type"):
         return {key: _kind(kind) for key, kind in output_type_types(hint).items()}
     return "any" if hint is Any else "str"  # an enumeration's values are texts
+
+
+def _inner_object(args: type) -> Any:
+    """An object's properties, but for one inside itself, which may have any."""
+    if args in _UNDER_WAY:
+        return "any"
+    _UNDER_WAY.append(args)
+    try:
+        return _object(args, None)
+    finally:
+        _UNDER_WAY.pop()
 
 
 def _unwrap(hint: Any) -> Any:

@@ -69,7 +69,7 @@ def test_every_call_is_written_down_as_policies_call_it(proxy: CallProxy) -> Non
         ("logs:DescribeLogGroups", False),
         ("autoscaling:DescribeAutoScalingGroups", False),
     ]
-    assert proxy.calls[0].access_key == "testing"
+    assert proxy.calls[0].caller == "testing"
     assert vpc.startswith("vpc-")
 
 

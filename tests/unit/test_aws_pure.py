@@ -8,11 +8,12 @@ import json
 import pulumi
 import pytest
 
-from daskfleet_components.aws.addresses import is_public, plan_subnets
-from daskfleet_components.aws.fleet import check_same_versions
+from daskfleet_components.access import is_public
+from daskfleet_components.aws.addresses import plan_subnets
 from daskfleet_components.aws.image import build_filters, describe_missing
-from daskfleet_components.aws.instance_types import InstanceKind, TypeFacts, combine
 from daskfleet_components.aws.policies import allow_data, allow_logs, parse_location
+from daskfleet_components.image_facts import check_same_versions
+from daskfleet_components.kinds import InstanceKind, TypeFacts, combine
 from daskfleet_components.naming import build_tags, limit_name
 
 

@@ -216,7 +216,9 @@ def test_object_stores_that_do_not_fit_are_left_out_and_told():
     assert any(note.startswith("left out: s3fs, of which no version fits") for note in environment.notes)
 
 
-@pytest.mark.parametrize(("provider", "need"), [("aws", "botocore"), ("gcp", "gcsfs"), ("azure", "adlfs")])
+@pytest.mark.parametrize(
+    ("provider", "need"), [("aws", "botocore"), ("gcp", "google-auth"), ("gcp", "requests"), ("azure", "adlfs")]
+)
 def test_what_a_provider_needs_must_fit(provider: str, need: str):
     file = write("requirements.txt", lock(dask="2025.3.0"))
     with pytest.raises(FleetError, match=rf"A node needs .*{need}.* do not fit what is locked: add them to your own"):

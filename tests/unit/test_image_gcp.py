@@ -17,7 +17,7 @@ from image_clouds import GCP_IMAGES, PROJECT, ImageCloud, open_cloud, render_lab
 def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ImageCloud]:
     with open_cloud() as cloud:
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(write_service_account(tmp_path)))
-        monkeypatch.setenv(gcp.ENDPOINT, f"{cloud.url}/compute/v1/")
+        monkeypatch.setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", f"{cloud.url}/compute/v1/")
         monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
         yield cloud
 
@@ -30,7 +30,7 @@ def add(cloud: ImageCloud, name: str, status: str = "READY", **changes: str) -> 
 
 def test_images_are_listed_by_their_labels(cloud: ImageCloud):
     project = gcp.connect(None)
-    assert project.name == PROJECT, "the credentials say it"
+    assert project.project == PROJECT, "the credentials say it"
     assert gcp.list_images(project) == []
     old, new = add(cloud, "old", version="202601010000"), add(cloud, "new", dask="2026-8-0rc1")
     other = add(cloud, "other", family="other", gpu="true", status="PENDING")
@@ -56,7 +56,7 @@ def test_an_image_is_deleted_and_nothing_else_is_and_its_end_is_awaited(cloud: I
 def test_a_deletion_that_fails_in_the_end_is_told(cloud: ImageCloud):
     add(cloud, "used")
     cloud.failure = "The image resource 'used' is already being used"
-    with pytest.raises(FleetError, match="Google Cloud did not do it: The image resource 'used' is already being used"):
+    with pytest.raises(FleetError, match="Google Cloud refuses it: The image resource 'used' is already being used"):
         gcp.delete_images(gcp.connect(PROJECT), "daskfleet", "202611240830")
 
 

@@ -15,6 +15,10 @@ from daskfleet.providers.local.state import LocalState, size_groups
 from daskfleet_images.node.document import (
     AwsLogs,
     AwsSecret,
+    AzureLogs,
+    AzureSecret,
+    GcpLogs,
+    GcpSecret,
     SchedulerDocument,
     TLSFiles,
     WorkersDocument,
@@ -35,6 +39,20 @@ COMMON = {
 SCHEDULER = {**COMMON, "role": "scheduler", "dashboard_address": "127.0.0.1:8787"}
 WORKERS = {**COMMON, "role": "workers", "group": "cpu", "workers": ["cpu-0", "cpu-1"], "threads": 2}
 LOGS = {"destination": "aws-cloudwatch", "group": "/daskfleet/x/nodes", "region": "eu-west-1"}
+GCP_SECRET = {"source": "gcp-secret-manager", "secret": "projects/p-1/secrets/daskfleet-x-worker"}
+GCP_LOGS = {"destination": "gcp-cloud-logging", "log": "projects/p-1/logs/daskfleet/europe-west1/x"}
+CLIENT = "0f0e0d0c-1111-2222-3333-444455556666"
+AZURE_SECRET = {
+    "source": "azure-key-vault",
+    "vault": "https://df-x-1a2b.vault.azure.net",
+    "secret": "worker",
+    "client_id": CLIENT,
+}
+AZURE_LOGS = {
+    "destination": "azure-blob",
+    "container": "https://dfx1a2b.blob.core.windows.net/logs",
+    "client_id": CLIENT,
+}
 SECRET = {"source": "aws-secrets-manager", "secret": "fleets/x/worker", "region": "eu-west-1"}
 
 SPEC = """\
@@ -85,6 +103,7 @@ def test_what_a_document_does_not_say_is_the_safe_default():
         assert document.marks_file is document.working_directory is document.logs is None
         assert document.exit_on_stdin_eof is False
         assert document.log_level == "info"
+        assert document.health_port is None
     assert (workers.memory_limit, workers.resources, workers.local_directory) == ("auto", {}, None)
     assert (scheduler.join_timeout, workers.join_timeout, workers.retire_on_stop) == (300, 300, False)
     assert workers.watch is None
@@ -108,6 +127,12 @@ def test_tls_material_is_in_files_or_in_a_secret_and_without_a_word_in_files():
     secret = parse_node_document(json.dumps({**SCHEDULER, "tls": SECRET})).tls
     assert secret == AwsSecret(secret="fleets/x/worker", region="eu-west-1")
     assert secret.place == "the secret 'fleets/x/worker' of AWS Secrets Manager in eu-west-1"
+    google = parse_node_document(json.dumps({**SCHEDULER, "tls": GCP_SECRET})).tls
+    assert google == GcpSecret(secret="projects/p-1/secrets/daskfleet-x-worker", endpoint_url=None)
+    assert google.place == "the secret 'projects/p-1/secrets/daskfleet-x-worker' of Google's Secret Manager"
+    azure = parse_node_document(json.dumps({**SCHEDULER, "tls": AZURE_SECRET})).tls
+    assert azure == AzureSecret(vault="https://df-x-1a2b.vault.azure.net", secret="worker", client_id=CLIENT)
+    assert azure.place == "the secret 'worker' of https://df-x-1a2b.vault.azure.net"
 
 
 def test_the_log_of_either_role_may_go_to_cloudwatch():
@@ -117,10 +142,48 @@ def test_the_log_of_either_role_may_go_to_cloudwatch():
         assert logs.place == "the log group '/daskfleet/x/nodes' of CloudWatch in eu-west-1"
 
 
+def test_the_log_of_either_role_may_go_to_cloud_logging():
+    for document in (SCHEDULER, WORKERS):
+        logs = parse_node_document(json.dumps({**document, "logs": GCP_LOGS})).logs
+        assert logs == GcpLogs(log="projects/p-1/logs/daskfleet/europe-west1/x", endpoint_url=None)
+        assert logs.place == "the log 'projects/p-1/logs/daskfleet/europe-west1/x' of Cloud Logging"
+
+
+def test_the_log_of_either_role_may_go_to_azures_storage():
+    for document in (SCHEDULER, WORKERS):
+        logs = parse_node_document(json.dumps({**document, "logs": AZURE_LOGS})).logs
+        assert logs == AzureLogs(
+            container="https://dfx1a2b.blob.core.windows.net/logs", client_id=CLIENT, endpoint_url=None
+        )
+        assert logs.place == "the container https://dfx1a2b.blob.core.windows.net/logs"
+
+
+def test_a_log_without_a_word_is_one_of_cloudwatch():
+    without = {key: value for key, value in LOGS.items() if key != "destination"}
+    assert isinstance(parse_node_document(json.dumps({**WORKERS, "logs": without})).logs, AwsLogs)
+
+
+def test_a_document_without_a_health_port_is_one_that_earlier_versions_read():
+    for document in (SCHEDULER, WORKERS):
+        parsed = parse_node_document(json.dumps(document))
+        assert "health_port" not in parsed.model_dump()
+        assert "health_port" not in parsed.model_dump_json()
+        assert parsed.model_copy(update={"health_port": 8788}).model_dump()["health_port"] == 8788
+
+
 @pytest.mark.parametrize(
     "document",
     [
         SCHEDULER,
+        {**SCHEDULER, "health_port": 8788, "logs": GCP_LOGS},
+        {**WORKERS, "tls": GCP_SECRET, "logs": {**GCP_LOGS, "endpoint_url": "http://x"}, "watch": "gcp-interruptions"},
+        {**SCHEDULER, "tls": {**AZURE_SECRET, "vault": "https://x.vault.azure.net/"}, "logs": AZURE_LOGS},
+        {
+            **WORKERS,
+            "tls": {**AZURE_SECRET, "endpoint_url": "http://x"},
+            "logs": {**AZURE_LOGS, "endpoint_url": "http://x"},
+            "watch": "azure-interruptions",
+        },
         WORKERS,
         {
             **WORKERS,
@@ -158,16 +221,43 @@ def test_a_document_survives_being_written_and_read(document: dict[str, Any], tm
         ({"tls": {}}, "tls.files.ca_file"),
         ({"tls": "/tls"}, "tls"),
         ({"tls": {**COMMON["tls"], "password": "x"}}, "tls.files.password"),
-        ({"tls": {"source": "a-drawer"}}, "tls: source is 'files' or 'aws-secrets-manager'"),
+        (
+            {"tls": {"source": "a-drawer"}},
+            "tls: source is 'files', 'aws-secrets-manager', 'gcp-secret-manager' or 'azure-key-vault'",
+        ),
+        ({"tls": {"source": ["files"]}}, "tls: source is 'files'"),
+        ({"tls": {**GCP_SECRET, "secret": "daskfleet-x-worker"}}, "tls.gcp-secret-manager.secret"),
+        ({"tls": {**GCP_SECRET, "secret": "projects/p/secrets/x/versions/1"}}, "tls.gcp-secret-manager.secret"),
+        ({"tls": {**GCP_SECRET, "region": "x"}}, "tls.gcp-secret-manager.region"),
+        ({"tls": {**AZURE_SECRET, "vault": "df-x-1a2b"}}, "tls.azure-key-vault.vault"),
+        ({"tls": {**AZURE_SECRET, "vault": "http://x.vault.azure.net"}}, "tls.azure-key-vault.vault"),
+        ({"tls": {**AZURE_SECRET, "vault": "https://x.vault.azure.net/secrets"}}, "tls.azure-key-vault.vault"),
+        ({"tls": {**AZURE_SECRET, "secret": "worker/1"}}, "tls.azure-key-vault.secret"),
+        ({"tls": {**AZURE_SECRET, "client_id": "x-worker"}}, "tls.azure-key-vault.client_id"),
+        ({"tls": {**AZURE_SECRET, "region": "x"}}, "tls.azure-key-vault.region"),
         ({"tls": {**SECRET, "region": ""}}, "tls.aws-secrets-manager.region"),
         ({"tls": {**SECRET, "value": "x"}}, "tls.aws-secrets-manager.value"),
         ({"tls": {**COMMON["tls"], "source": "aws-secrets-manager"}}, "tls.aws-secrets-manager.secret"),
         ({"log_level": "loud"}, "log_level"),
         ({"logs": "aws-cloudwatch"}, "logs"),
-        ({"logs": {**LOGS, "destination": "a-drawer"}}, "logs.destination"),
-        ({"logs": {**LOGS, "group": ""}}, "logs.group"),
-        ({"logs": {**LOGS, "stream": "x"}}, "logs.stream"),
-        ({"watch": "the-sky"}, "watch"),
+        (
+            {"logs": {**LOGS, "destination": "a-drawer"}},
+            "logs: destination is 'aws-cloudwatch', 'gcp-cloud-logging' or 'azure-blob'",
+        ),
+        ({"logs": {**LOGS, "group": ""}}, "logs.aws-cloudwatch.group"),
+        ({"logs": {**LOGS, "stream": "x"}}, "logs.aws-cloudwatch.stream"),
+        ({"logs": {**GCP_LOGS, "log": "daskfleet/x"}}, "logs.gcp-cloud-logging.log"),
+        ({"logs": {**GCP_LOGS, "log": "projects/p/logs/a%2Fb"}}, "logs.gcp-cloud-logging.log"),
+        ({"logs": {**GCP_LOGS, "group": "x"}}, "logs.gcp-cloud-logging.group"),
+        ({"logs": {**AZURE_LOGS, "container": "logs"}}, "logs.azure-blob.container"),
+        ({"logs": {**AZURE_LOGS, "container": "https://x.blob.core.windows.net"}}, "logs.azure-blob.container"),
+        ({"logs": {**AZURE_LOGS, "container": "https://x.blob.core.windows.net/a/b"}}, "logs.azure-blob.container"),
+        ({"logs": {**AZURE_LOGS, "client_id": CLIENT[:-1]}}, "logs.azure-blob.client_id"),
+        ({"logs": {**AZURE_LOGS, "group": "x"}}, "logs.azure-blob.group"),
+        ({"health_port": 0}, "health_port"),
+        ({"health_port": 65536}, "health_port"),
+        ({"health_port": "http"}, "health_port"),
+        ({"watch": "the-sky"}, "'aws-interruptions', 'gcp-interruptions' or 'azure-interruptions'"),
         ({"threads": 0}, "threads"),
         ({"threads": 1.5}, "threads"),
         ({"threads": "all"}, "threads: Value error, threads are a number above zero, or 'auto'"),
@@ -227,6 +317,7 @@ def test_no_value_is_in_the_message():
         {**WORKERS, "tls": {**COMMON["tls"], "key": [pem]}},
         {**WORKERS, "tls": {**COMMON["tls"], "key_text": pem}},
         {**WORKERS, "tls": {**SECRET, "secret": [pem]}},
+        {**WORKERS, "tls": {**AZURE_SECRET, "secret": pem, "client_id": pem, "vault": pem}},
         {**WORKERS, "tls": {"source": pem}},
         {**WORKERS, "workers": {"x": pem}},
         {**WORKERS, "threads": pem},

@@ -249,6 +249,6 @@ def test_the_clock_is_checked_against_the_certificate_of_the_authority(years: in
     if years == 0:
         check_clock(files)
         return
-    with pytest.raises(NodeFailed, match=f"this machine's clock says {NOW:%Y-%m-%d}") as caught:
+    with pytest.raises(NodeFailed, match=f"this machine's clock says {NOW:%Y}-") as caught:
         check_clock(files)
     assert str(caught.value).isprintable()

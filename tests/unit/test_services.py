@@ -127,8 +127,8 @@ def test_a_target_that_is_nothing_is_told_with_the_way_to_begin(target: str):
 
 def test_a_provider_that_this_version_lacks_is_told():
     assert isinstance(load_provider("local"), LocalProvider)
-    with pytest.raises(FleetError, match="no provider 'gcp'; it has: local, ssh, aws"):
-        load_provider("gcp")
+    with pytest.raises(FleetError, match="no provider 'slurm'; it has: local, ssh, aws, gcp, azure"):
+        load_provider("slurm")
 
 
 @pytest.mark.parametrize("content", ["", "{", "null", "[]", '{"provider": 3}', "\x00"])
@@ -141,8 +141,8 @@ def test_a_fleet_of_which_the_files_are_damaged_still_has_its_provider(content: 
 def test_the_connection_tells_the_provider_where_the_state_does_not():
     make_fleet("x")
     fleet_paths("x").state.write_text("{")
-    fleet_paths("x").connection.write_text('{"provider": "gcp"}')
-    with pytest.raises(FleetError, match="no provider 'gcp'"):
+    fleet_paths("x").connection.write_text('{"provider": "slurm"}')
+    with pytest.raises(FleetError, match="no provider 'slurm'"):
         find_provider("x")
 
 

@@ -211,15 +211,6 @@ def test_a_value_with_control_characters_is_shown_harmless_and_in_one_line():
     assert str(caught.value).isprintable()
 
 
-@pytest.mark.parametrize("provider", ["gcp", "azure"])
-def test_a_planned_provider_is_refused_as_planned_and_the_rest_is_checked_all_the_same(provider: str):
-    problems = parse_problems(f"name: x\nprovider: {provider}\nworkers:\n  - name: a\n    count: -1\n  - name: b\n")
-    assert problems[0].path == ("provider",)
-    assert "planned and not available yet" in problems[0].reason
-    assert problems[0].remedy == "choose one of: local, ssh, aws"
-    assert ("workers", 0, "count") in [problem.path for problem in problems]
-
-
 @pytest.mark.parametrize("value", ["true", "3", "[local]", "{local: 1}", "", '""', "LOCALE.UTF"])
 def test_a_provider_that_is_none_is_one_problem_with_the_providers_there_are(value: str):
     problems = parse_problems(f"name: x\nprovider: {value}\n")

@@ -9,9 +9,10 @@ from pydantic import ValidationError
 
 from daskfleet.errors import FleetError
 from daskfleet.home import check_fleet_name
-from daskfleet.services.init import render_fleet_file
+from daskfleet.services.init import CIDR_TO_FILL_IN, render_fleet_file
 from daskfleet_stacks.spec import LocalFleetSpec, SpecError, parse_fleet_spec, parse_fleet_yaml
 from daskfleet_stacks.spec.local import LocalScheduler, LocalWorkerGroup
+from daskfleet_stacks.spec.read import PROVIDERS
 
 
 def group_of(**values: Any) -> LocalWorkerGroup:
@@ -251,6 +252,15 @@ def test_the_file_that_init_writes_is_a_spec_without_problems(cpus: int):
     assert isinstance(group.threads, int)
     assert 1 <= group.count <= 4
     assert cpus - group.count < group.count * group.threads <= cpus
+
+
+@pytest.mark.parametrize("provider", sorted({*PROVIDERS} - {"local"}))
+def test_the_file_that_init_writes_is_valid_once_its_gaps_are_filled_in(provider: str):
+    text = render_fleet_file(provider, "research", "fleet.yaml", cpus=4)
+    assert parse_fleet_yaml(text.replace(CIDR_TO_FILL_IN, "198.51.100.7/32")).provider == provider
+    if CIDR_TO_FILL_IN in text:
+        with pytest.raises(SpecError, match="this is no IPv4 network"):
+            parse_fleet_yaml(text)
 
 
 def test_what_init_shows_as_comments_is_valid_when_it_is_uncommented():

@@ -11,7 +11,7 @@ import pytest
 
 from daskfleet.progress import Quiet
 from daskfleet.providers.base import count_enough
-from daskfleet.providers.stack.cloud import GroupResources, LogEvent, Machine, Resources
+from daskfleet.providers.stack.cloud import GroupResources, LogEvent, Machine, Resources, Shortage
 from daskfleet.providers.stack.nodes import MarkBook, Outlook, find_trouble, judge
 from daskfleet.providers.stack.waiting import Clock, SchedulerMissing, Waiter, WorkersMissing
 
@@ -138,6 +138,8 @@ def test_events_that_come_twice_count_once_and_lines_of_the_log_do_not_count():
 class FakeCloud:
     """A cloud in which time passes with each look."""
 
+    poll_seconds = 2.0
+
     def __init__(self, machines: Sequence[Machine], log: Callable[[float], list[LogEvent]]) -> None:
         self.machines = list(machines)
         self.log = log
@@ -152,8 +154,8 @@ class FakeCloud:
         self.calls.append("marks")
         return self.log(self.now)
 
-    def explain_shortages(self, groups: Any) -> dict[str, str]:
-        return {"cpu": "InsufficientInstanceCapacity: no m7i.large in eu-west-1a"}
+    def explain_shortages(self, groups: Any) -> dict[str, Shortage]:
+        return {"cpu": Shortage("InsufficientInstanceCapacity: no m7i.large in eu-west-1a")}
 
     def read_tail(self, log_group: str, group: str, node: str, lines: int) -> list[LogEvent]:
         return [LogEvent("1", group, node, "ERROR node: the end", 0, 0), *marks(worker(1), "failed")]
@@ -291,7 +293,7 @@ def test_a_share_is_rounded_up(share: float, total: int, enough: int):
 )
 def test_on_demand_machines_are_taken_for_what_the_spot_market_has_not(said: str, fallback: list[str], taken: bool):
     cloud = FakeCloud([SCHEDULER], lambda now: marks(SCHEDULER, *UP))
-    cloud.explain_shortages = lambda groups: {"cpu": said}  # type: ignore[method-assign]
+    cloud.explain_shortages = lambda groups: {"cpu": Shortage(said, on_spot="spot" in said.lower())}  # type: ignore[method-assign]
     with pytest.raises(WorkersMissing):
         cloud.wait(3, timeout=50, fallback=fallback)
     assert ("on-demand in asg-1" in cloud.calls) is taken

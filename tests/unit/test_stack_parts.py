@@ -15,6 +15,7 @@ import pytest
 from daskfleet.errors import FleetError
 from daskfleet.home import fleet_paths
 from daskfleet.providers.base import WorkerStatus
+from daskfleet.providers.stack.aws.cloud import AwsCloud
 from daskfleet.providers.stack.cloud import GroupResources, Leftover, Machine, Resources
 from daskfleet.providers.stack.engine import EngineMissing, find_backend, find_engine, read_chosen_backend
 from daskfleet.providers.stack.locks import LockHolder, is_dead, parse_lock_holders
@@ -118,6 +119,7 @@ def test_a_holder_is_dead_only_if_it_was_a_process_of_this_machine_that_has_ende
     assert not is_dead(LockHolder("a", here, me.pid, None))
 
 
+AWS = AwsCloud("eu-west-1")
 STATE = StackState(
     provider="aws",
     region="eu-west-1",
@@ -177,13 +179,19 @@ def test_what_is_not_in_the_state_is_a_stray_but_for_what_a_group_of_the_state_m
         Leftover("instance", "i-1", group="cpu"),
         Leftover("instance", "i-2"),
     ]
-    assert [each.id for each in find_strays(found, {"resources": [group, vpc, key]})] == ["vpc-2", "i-2"]
-    assert [each.id for each in find_strays(found, {"resources": [vpc]})] == ["vpc-2", "key-1", "asg-1", "i-1", "i-2"]
-    assert len(find_strays(found, {})) == 6
+    assert [each.id for each in find_strays(found, {"resources": [group, vpc, key]}, AWS)] == ["vpc-2", "i-2"]
+    assert [each.id for each in find_strays(found, {"resources": [vpc]}, AWS)] == [
+        "vpc-2",
+        "key-1",
+        "asg-1",
+        "i-1",
+        "i-2",
+    ]
+    assert len(find_strays(found, {}, AWS)) == 6
     volume = Leftover("volume", "vol-1", holder="i-2")
     scheduler = {"type": "aws:ec2/instance:Instance", "id": "i-2", "outputs": {}}
-    assert find_strays([volume], {"resources": [scheduler]}) == []
-    assert find_strays([volume], {}) == [volume]
+    assert find_strays([volume], {"resources": [scheduler]}, AWS) == []
+    assert find_strays([volume], {}, AWS) == [volume]
 
 
 def machine(number: int, launched: float = 0.0) -> Machine:

@@ -66,8 +66,9 @@ def test_a_plan_counts_resources_by_what_happens_to_them():
 @pytest.mark.parametrize(
     "operations", [["create-replacement", "replace", "delete-replaced"], ["delete-replaced", "replace"]]
 )
-def test_a_replaced_scheduler_is_told_loudly(operations: list[str]):
-    plan = build_plan("x", [step(each, "x-scheduler", "ec2.Instance") for each in operations])
+@pytest.mark.parametrize("kind", ["ec2.Instance", "compute.Instance", "compute.VirtualMachine"])
+def test_a_replaced_scheduler_is_told_loudly(operations: list[str], kind: str):
+    plan = build_plan("x", [step(each, "x-scheduler", kind) for each in operations])
     assert len(plan.changes["replace"]) == 1
     assert plan.replaces_scheduler
     assert "THE SCHEDULER IS REPLACED" in plan.render()[-1]
@@ -114,6 +115,7 @@ def test_events_tell_steps_results_errors_and_whether_anything_changes():
         [
             event("same", "a"),
             event("update", "a", "resOutputsEvent"),
+            event("update", "c", "resOutputsEvent"),
             event("create", "b", "resOpFailedEvent"),
             told("error", "no\n"),
             told("warning", "hm"),
@@ -124,7 +126,7 @@ def test_events_tell_steps_results_errors_and_whether_anything_changes():
     assert report.errors == ["no"]
     assert report.warnings == ["hm"]
     assert report.is_still
-    assert [each.name for each in find_drift(report)] == ["a"]
+    assert [each.name for each in find_drift(report, read_events([event("update", "a"), event("same", "c")]))] == ["a"]
     assert [each.name for each in report.failed] == ["b"]
 
 
@@ -155,7 +157,7 @@ DENIED = (
 
 
 def test_a_refusal_names_the_action_what_aws_said_and_what_to_do():
-    text = explain_failure([DENIED, "update failed"])
+    text = explain_failure([DENIED, "update failed"], "aws")
     assert text.startswith("ec2:CreateVpc was refused: ")
     assert "is not authorized to perform" in text
     assert "what to do: this identity may not do that" in text
@@ -177,18 +179,19 @@ def test_a_refusal_names_the_action_what_aws_said_and_what_to_do():
     ],
 )
 def test_each_kind_of_failure_is_told_apart(said: str, kind: str):
-    found = find_kind(said)
+    found = find_kind(said, "aws")
     assert found is not None
     assert found.kind == kind
 
 
 def test_a_failure_of_no_known_kind_is_told_as_it_is():
-    assert find_kind("InvalidSubnet.Range: The CIDR is invalid") is None
-    assert explain_failure(["InvalidSubnet.Range: The CIDR is invalid"]) == "InvalidSubnet.Range: The CIDR is invalid"
+    said = "InvalidSubnet.Range: The CIDR is invalid"
+    assert find_kind(said, "aws") is None
+    assert explain_failure([said], "aws") == said
 
 
 def test_all_errors_are_told_once_each_with_each_remedy_once():
-    text = explain_failure([DENIED, DENIED, "Throttling: a", "Throttling: b", "plugin exited prematurely"])
+    text = explain_failure([DENIED, DENIED, "Throttling: a", "Throttling: b", "plugin exited prematurely"], "aws")
     assert text.count("\n  - ") == 3
     assert text.count("what to do") == 2
     assert "prematurely" not in text
@@ -198,16 +201,14 @@ def test_what_the_sdk_wraps_around_an_error_is_left_out():
     wrapped = (
         "While processing input: 'x', value <Output> ValueError has risen: While y ValueError has risen: the cause"
     )
-    assert explain_failure([wrapped]) == "the cause"
-    assert (
-        explain_failure(["python inline source runtime error: the cause\nTraceback (most recent call last):\n  x"])
-        == "the cause"
-    )
+    assert explain_failure([wrapped], "aws") == "the cause"
+    raised = "python inline source runtime error: the cause\nTraceback (most recent call last):\n  x"
+    assert explain_failure([raised], "aws") == "the cause"
 
 
 def test_where_the_engine_gave_no_diagnostic_its_output_is_told():
-    assert explain_failure([], "hello\nerror: the stack is broken\n") == "the stack is broken"
-    assert explain_failure([], "") == "the engine said nothing"
+    assert explain_failure([], "aws", "hello\nerror: the stack is broken\n") == "the stack is broken"
+    assert explain_failure([], "aws") == "the engine said nothing"
 
 
 def test_the_action_is_found_in_each_of_the_ways_in_which_it_is_said():
@@ -223,7 +224,7 @@ KEY = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEE\n-----END EC PRIVATE KEY-----"
 @pytest.mark.parametrize("text", [f"a {KEY} b", "a -----BEGIN PRIVATE KEY-----\nMHcCAQEE and cut off"])
 def test_no_private_key_is_told(text: str):
     assert "MHcCAQEE" not in redact(text)
-    assert "MHcCAQEE" not in explain_failure([text])
+    assert "MHcCAQEE" not in explain_failure([text], "aws")
 
 
 @pytest.mark.parametrize(

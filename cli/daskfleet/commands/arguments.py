@@ -35,13 +35,30 @@ ProviderOption = Annotated[
     typer.Option(
         "--provider",
         metavar="PROVIDER",
-        help="The fleet's cloud, where nothing of the fleet is on this machine: aws.",
+        help="The fleet's cloud, where nothing of the fleet is on this machine: aws, gcp, azure.",
         autocompletion=complete_clouds,
     ),
 ]
 RegionOption = Annotated[
     str | None, typer.Option("--region", metavar="REGION", help="With --provider: the region that the fleet is in.")
 ]
+ProjectOption = Annotated[
+    str | None,
+    typer.Option(
+        "--project", metavar="PROJECT", help="With --provider gcp: the project; that of your credentials if not given."
+    ),
+]
+SubscriptionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--subscription",
+        metavar="ID",
+        help="With --provider azure: the subscription; that of your credentials if not given.",
+    ),
+]
+
+ACCOUNTS = {"project": "gcp", "subscription": "azure"}
+"""Options that say in whose name something is, each of one provider."""
 
 
 def check_share(share: float) -> float:
@@ -51,7 +68,15 @@ def check_share(share: float) -> float:
     return share
 
 
-def check_region(provider: str | None, region: str | None) -> None:
-    """Refuse one of the two without the other."""
+def choose_account(provider: str | None, region: str | None, **given: str | None) -> str:
+    """The project or subscription of a place, if one is given.
+
+    Raises:
+        typer.BadParameter: a part of a place is given without the others, or an option of another provider.
+    """
+    for option, value in given.items():
+        if value is not None and provider != ACCOUNTS[option]:
+            raise typer.BadParameter(f"--{option} goes with --provider {ACCOUNTS[option]}")
     if (provider is None) != (region is None):
         raise typer.BadParameter("--provider and --region go together")
+    return next(filter(None, given.values()), "")

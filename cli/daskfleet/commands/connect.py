@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daskfleet.commands.arguments import JsonOption, NameArgument, ProviderOption, RegionOption, check_region
+from daskfleet.commands.arguments import (
+    JsonOption,
+    NameArgument,
+    ProjectOption,
+    ProviderOption,
+    RegionOption,
+    SubscriptionOption,
+    choose_account,
+)
 from daskfleet.commands.output import print_json, print_note
 from daskfleet.services.names import DEFAULT_FLEET
 
@@ -32,6 +40,8 @@ def connect(
     ] = None,
     provider: ProviderOption = None,
     region: RegionOption = None,
+    project: ProjectOption = None,
+    subscription: SubscriptionOption = None,
     json: JsonOption = False,
     env: Annotated[
         bool, typer.Option("--env", help='Print shell code: eval "$(daskfleet connect NAME --env)".')
@@ -50,7 +60,7 @@ def connect(
 
     if bool(command) + json + env > 1:
         raise typer.BadParameter("--json, --env and a command exclude one another")
-    check_region(provider, region)
+    account = choose_account(provider, region, project=project, subscription=subscription)
     if file is not None and provider is not None:
         raise typer.BadParameter("--from and --provider exclude one another")
     if file is not None:
@@ -60,7 +70,7 @@ def connect(
     elif provider is not None and region is not None:
         from daskfleet.services.adopt import adopt_from_cloud
 
-        adopt_from_cloud(name, provider, region)
+        adopt_from_cloud(name, provider, region, account)
     connection = reach_fleet(name)
     if command:
         from daskfleet.services.run import replace_with_command

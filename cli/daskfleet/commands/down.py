@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import typer
 
-from daskfleet.commands.arguments import NameArgument, ProviderOption, RegionOption, YesOption, check_region
+from daskfleet.commands.arguments import (
+    NameArgument,
+    ProjectOption,
+    ProviderOption,
+    RegionOption,
+    SubscriptionOption,
+    YesOption,
+    choose_account,
+)
 from daskfleet.commands.output import build_confirm, show_progress
 from daskfleet.services.names import DEFAULT_FLEET
 
@@ -13,6 +21,8 @@ def down(
     name: NameArgument = DEFAULT_FLEET,
     provider: ProviderOption = None,
     region: RegionOption = None,
+    project: ProjectOption = None,
+    subscription: SubscriptionOption = None,
     yes: YesOption = False,
 ) -> None:
     """Remove a fleet: its processes or machines, its files, its keys. Then look whether anything is left.
@@ -27,9 +37,9 @@ def down(
     from daskfleet.providers import find_provider, load_provider
     from daskfleet.providers.base import Declined
 
-    check_region(provider, region)
+    account = choose_account(provider, region, project=project, subscription=subscription)
     if provider is not None:
-        chosen = load_provider(provider, region)
+        chosen = load_provider(provider, region, account)
     else:
         try:
             chosen = find_provider(name)

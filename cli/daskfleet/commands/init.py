@@ -15,7 +15,7 @@ def init(
     file: Annotated[Path, typer.Argument(metavar="[FILE]", help="The file; `-` prints it.")] = Path("fleet.yaml"),
     name: Annotated[str, typer.Option(metavar="NAME", help="Name of the fleet.")] = "research",
     provider: Annotated[
-        str, typer.Option(metavar="local|ssh|aws", help="Where it is to live.", autocompletion=complete_providers)
+        str, typer.Option(metavar="local|ssh|aws|gcp", help="Where it is to live.", autocompletion=complete_providers)
     ] = "local",
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
@@ -31,8 +31,8 @@ def init(
         from dask.system import CPU_COUNT
 
         cpus = CPU_COUNT
-    elif provider == "aws":
-        region = find_region()
+    else:
+        region = find_region(provider)
     shown = "fleet.yaml" if str(file) == "-" else str(file)
     text = render_fleet_file(provider, name, shown, cpus=cpus, region=region)
     if str(file) == "-":

@@ -9,16 +9,17 @@ from daskfleet.errors import FleetError
 from daskfleet.home import fleet_paths
 from daskfleet.providers.base import Provider
 
-PROVIDERS = ("local", "ssh", "aws")
-CLOUDS = ("aws",)
+PROVIDERS = ("local", "ssh", "aws", "gcp", "azure")
+CLOUDS = ("aws", "gcp", "azure")
 """Providers whose fleets are stacks."""
 
 
-def load_provider(provider: str, region: str | None = None) -> Provider:
+def load_provider(provider: str, region: str | None = None, account: str | None = None) -> Provider:
     """The provider of that name.
 
     Args:
         region: of a cloud: where a fleet is of which nothing is on this machine.
+        account: the same, the project or the subscription in a cloud that has them.
     """
     if provider == "local":
         from daskfleet.providers.local import LocalProvider
@@ -31,7 +32,7 @@ def load_provider(provider: str, region: str | None = None) -> Provider:
     if provider in CLOUDS:
         from daskfleet.providers.stack import StackProvider
 
-        return StackProvider(provider, region)
+        return StackProvider(provider, region, account)
     raise FleetError(f"this version of daskfleet has no provider '{provider}'; it has: {', '.join(PROVIDERS)}.")
 
 

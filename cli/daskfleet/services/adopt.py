@@ -24,7 +24,7 @@ PARTS = ("tls_ca_file", "tls_client_cert", "tls_client_key")
 HAND_OVER = "`pulumi stack output --json --show-secrets > connection.json`"
 
 
-def adopt_from_cloud(name: str, provider: str, region: str) -> None:
+def adopt_from_cloud(name: str, provider: str, region: str, account: str = "") -> None:
     """Read the connection of the fleet called `name` from its secret, and keep it here.
 
     Raises:
@@ -36,17 +36,17 @@ def adopt_from_cloud(name: str, provider: str, region: str) -> None:
         raise FleetError(
             f"--provider: '{provider}': connections are read from a cloud's secrets; give {', '.join(CLOUDS)}."
         )
-    cloud = load_cloud(provider, region)
+    cloud = load_cloud(provider, region, account)
     found = cloud.list_connections(name)
     if not found:
         raise FleetNotFound(
-            f"no secret in {provider} {region} is that of a fleet named '{name}'. Is it in another region or account, "
+            f"no secret in {cloud.place} is that of a fleet named '{name}'. Is it in another region or account, "
             "or may this identity not list secrets?"
         )
     if len(found) > 1:
         places = "\n".join(f"  - {each.place}" for each in found)
         raise FleetError(
-            f"there are {len(found)} fleets named '{name}' in {provider} {region}, and their secrets do not say which "
+            f"there are {len(found)} fleets named '{name}' in {cloud.place}, and their secrets do not say which "
             f"you mean:\n{places}\nHave the other removed or renamed, or use a file: `daskfleet connect --from FILE`."
         )
     connection, resources = cloud.read_connection(found[0])
@@ -77,8 +77,9 @@ def adopt_from_file(file: str, name: str | None) -> str:
     check_fleet_name(connection.fleet)
     resources = data.get("resources")
     known = None
-    if isinstance(resources, Mapping) and isinstance(resources.get("region"), str):
-        known = load_cloud(connection.provider, resources["region"]).read_resources(resources)
+    region = resources.get("region") if isinstance(resources, Mapping) else None
+    if connection.provider in CLOUDS and isinstance(resources, Mapping) and isinstance(region, str):
+        known = load_cloud(connection.provider, region).read_resources(resources)
     with lock_fleet(connection.fleet):
         write_adopted(connection, known, {}, fleet_paths(connection.fleet))
     return connection.fleet

@@ -12,10 +12,6 @@ SHORTEST_PREFIX = 16
 MOST_ZONES = 3
 
 
-PRIVATE = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")))
-"""Networks that are joined to a VPC by a peering or a VPN (RFC 1918, and RFC 6598 of carriers)."""
-
-
 @dataclass(frozen=True)
 class ZoneAddresses:
     """The subnets of one zone."""
@@ -47,9 +43,3 @@ def plan_subnets(cidr: str, zones: int) -> list[ZoneAddresses]:
     *private, rest = network.subnets(prefixlen_diff=2)
     public = list(rest.subnets(prefixlen_diff=2))
     return [ZoneAddresses(str(private[index]), str(public[index])) for index in range(zones)]
-
-
-def is_public(cidr: str) -> bool:
-    """Whether clients in this network reach AWS through the internet."""
-    network = ipaddress.IPv4Network(cidr)
-    return not any(network.subnet_of(each) for each in PRIVATE)

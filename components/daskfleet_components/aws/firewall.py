@@ -5,13 +5,9 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
+from daskfleet_components.access import SCHEDULER_PORT, SSH_PORT, UNPRIVILEGED
 from daskfleet_components.aws.network import EVERYWHERE
 from daskfleet_components.naming import build_tags
-
-SCHEDULER_PORT = 8786
-SSH_PORT = 22
-UNPRIVILEGED = (1024, 65535)
-"""Workers and their nannies listen on ports that the kernel chooses."""
 
 
 class FirewallArgs(TypedDict):

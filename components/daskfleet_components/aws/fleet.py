@@ -6,28 +6,22 @@ from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
-import pulumi_tls as tls
 
-from daskfleet_components.aws.addresses import is_public
-from daskfleet_components.aws.firewall import SCHEDULER_PORT, AwsFirewall
+from daskfleet_components.access import DASHBOARD_URL, check_mode, choose_hosts, is_public, render_connection
+from daskfleet_components.aws.firewall import AwsFirewall
 from daskfleet_components.aws.identity import AwsIdentity
 from daskfleet_components.aws.image import AwsImage, ImageArgs
-from daskfleet_components.aws.instance_types import InstanceKind, TypeFacts, describe_kind
+from daskfleet_components.aws.instance_types import describe_kind
 from daskfleet_components.aws.logs import AwsLogs
 from daskfleet_components.aws.network import AwsNetwork, NetworkArgs
-from daskfleet_components.aws.scheduler import DEFAULT_VOLUME_GIB as SCHEDULER_VOLUME_GIB
 from daskfleet_components.aws.scheduler import AwsScheduler
 from daskfleet_components.aws.secrets import AwsSecrets, store_secret
-from daskfleet_components.aws.worker_group import DEFAULT_VOLUME_GIB as WORKER_VOLUME_GIB
 from daskfleet_components.aws.worker_group import AwsWorkerGroup
+from daskfleet_components.certificates import make_ssh_key
+from daskfleet_components.groups import DEFAULT_VOLUME_GIB, SCHEDULER_VOLUME_GIB
+from daskfleet_components.image_facts import check_same_versions
+from daskfleet_components.kinds import InstanceKind, TypeFacts
 from daskfleet_components.naming import build_tags
-
-DASHBOARD_URL = "http://127.0.0.1:8787/status"
-"""As seen from the scheduler's machine: the dashboard asks nobody who they are, and listens there only."""
-
-ACCESS_MODES = ("private", "direct", "ssh")
-SSH_USER = "fleet"
-"""Whom the image lets in with the key pair of its machine."""
 
 
 class AwsFleetGroupArgs(TypedDict):
@@ -152,9 +146,7 @@ class AwsFleet(pulumi.ComponentResource):
         self._name = name
         self._args = args
         fleet, tags = args["fleet"], args.get("tags", {})
-        access = args.get("access", "private")
-        if access not in ACCESS_MODES:
-            raise pulumi.RunError(f"{name}: access: {access!r} is none; give one of {', '.join(ACCESS_MODES)}.")
+        access = check_mode(name, args.get("access", "private"))
         cidrs = args.get("allowed_cidrs", [])
         public = any(is_public(cidr) for cidr in cidrs)
         invoke = pulumi.InvokeOptions(parent=self)
@@ -198,7 +190,7 @@ class AwsFleet(pulumi.ComponentResource):
             },
             opts=child,
         )
-        image = images[_image_key(scheduler_kind)]
+        image = images[scheduler_kind.image_key]
         versions: Any = image.versions
         booted = pulumi.ResourceOptions(parent=self, depends_on=network.egress)
         key_name = self._make_ssh_key() if access == "ssh" else None
@@ -235,12 +227,12 @@ class AwsFleet(pulumi.ComponentResource):
                     "count": group.get("count", 1),
                     "spot": group.get("spot", "never"),
                     "resources": group.get("resources", {"GPU": 1.0} if kind.gpus else {}),
-                    "volume_gib": group.get("volume_gib", WORKER_VOLUME_GIB),
+                    "volume_gib": group.get("volume_gib", DEFAULT_VOLUME_GIB),
                     "subnet_ids": subnets,
                     "security_group_ids": [firewall.worker_group_id],
                     "instance_profile": identity.worker_profile,
-                    "image_id": images[_image_key(kind)].image_id,
-                    "root_device_name": images[_image_key(kind)].root_device_name,
+                    "image_id": images[kind.image_key].image_id,
+                    "root_device_name": images[kind.image_key].root_device_name,
                     "secret_arn": secrets.worker_secret_arn,
                     "log_group": logs.group_name,
                     "versions": versions,
@@ -254,11 +246,9 @@ class AwsFleet(pulumi.ComponentResource):
                 },
                 opts=booted,
             )
-        host = scheduler.public_ip if public else scheduler.private_ip
-        self.ssh_host = host if access == "ssh" else pulumi.Output.from_input("")
-        # The other end of a tunnel is in the network.
-        client_host = scheduler.private_ip if access == "ssh" else host
-        self.scheduler_address = pulumi.Output.concat("tls://", client_host, f":{SCHEDULER_PORT}")
+        self.ssh_host, self.scheduler_address = choose_hosts(
+            access, scheduler.private_ip, scheduler.public_ip if public else None
+        )
         self.dashboard_url = pulumi.Output.from_input(DASHBOARD_URL)
         self.tls_ca_file = secrets.ca
         self.tls_client_cert = secrets.client_cert
@@ -302,24 +292,21 @@ class AwsFleet(pulumi.ComponentResource):
     @property
     def connection(self) -> dict[str, Any]:
         """The connection contract, as a stack exports it: everything that a client needs."""
-        return {
-            "fleet": self._args["fleet"],
-            "provider": "aws",
-            "scheduler_address": self.scheduler_address,
-            "dashboard_url": self.dashboard_url,
-            "security": {
+        return render_connection(
+            fleet=self._args["fleet"],
+            provider="aws",
+            mode=self._args.get("access", "private"),
+            scheduler_address=self.scheduler_address,
+            dashboard_url=self.dashboard_url,
+            ssh_host=self.ssh_host,
+            security={
                 "tls_ca_file": self.tls_ca_file,
                 "tls_client_cert": self.tls_client_cert,
                 "tls_client_key": self.tls_client_key,
                 "ssh_key": self.ssh_key,
             },
-            "access": {
-                "mode": self.access_mode,
-                "host": self.ssh_host,
-                "user": SSH_USER if self._args.get("access") == "ssh" else "",
-            },
-            "versions": self.versions,
-        }
+            versions=self.versions,
+        )
 
     @property
     def resources(self) -> dict[str, Any]:
@@ -341,11 +328,7 @@ class AwsFleet(pulumi.ComponentResource):
     def _make_ssh_key(self) -> pulumi.Output[str]:
         """A key of the fleet's own for those who log in; returns the name of its pair."""
         name = f"{self._name}-ssh"
-        key = tls.PrivateKey(
-            name,
-            algorithm="ED25519",
-            opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=["private_key_openssh"]),
-        )
+        key = make_ssh_key(name, self)
         self.ssh_key = pulumi.Output.secret(key.private_key_openssh)
         tags = build_tags(self._args["fleet"], "client", extra=self._args.get("tags"))
         pair = aws.ec2.KeyPair(
@@ -357,7 +340,7 @@ class AwsFleet(pulumi.ComponentResource):
         """An image for each kind of machine, all of the same versions."""
         images: dict[tuple[str, bool], AwsImage] = {}
         for kind in kinds:
-            key = _image_key(kind)
+            key = kind.image_key
             if key in images:
                 continue
             wanted: ImageArgs = {
@@ -370,22 +353,3 @@ class AwsFleet(pulumi.ComponentResource):
             images[key] = AwsImage(name, wanted, opts=pulumi.ResourceOptions(parent=self))
         check_same_versions([image.facts for image in images.values()])
         return images
-
-
-def check_same_versions(found: list[dict[str, str]]) -> None:
-    """Make sure that all machines run the same.
-
-    Raises:
-        pulumi.RunError: they do not.
-    """
-    for package in found[0]:
-        versions = list(dict.fromkeys(each[package] for each in found))
-        if len(versions) > 1:
-            raise pulumi.RunError(
-                f"image: the fleet's images hold {package} {' and '.join(versions)}, and scheduler and workers must "
-                "run the same; build them of one environment."
-            )
-
-
-def _image_key(kind: InstanceKind) -> tuple[str, bool]:
-    return kind.architecture, kind.gpus > 0

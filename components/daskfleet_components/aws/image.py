@@ -5,13 +5,11 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-TAG = "daskfleet:"
-VERSIONS = ("python", "dask", "distributed", "cloudpickle")
-"""The facts about an image that a client must fit."""
+from daskfleet_components.image_facts import VERSIONS, choose_family, describe_missing_family
+from daskfleet_images.definitions import find_minor
 
+TAG = "daskfleet:"
 ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64"}
-DEFAULT_FAMILY = "daskfleet"
-DEFAULT_GPU_FAMILY = "daskfleet-gpu"
 
 
 class ImageArgs(TypedDict):
@@ -82,19 +80,14 @@ def build_filters(args: ImageArgs) -> list[aws.ec2.GetAmiFilterArgsDict]:
     if "name" in args:
         return [*filters, {"name": "name", "values": [args["name"]]}]
     filters += [
-        {"name": f"tag:{TAG}family", "values": [get_family(args)]},
+        {"name": f"tag:{TAG}family", "values": [choose_family(args.get("family"), gpu=args.get("gpu", False))]},
         {"name": "architecture", "values": [ARCHITECTURES[args.get("architecture", "x86_64")]]},
     ]
     for package, version in args.get("versions", {}).items():
-        minor = ".".join(version.split(".")[:2])
+        minor = find_minor(version)
         wanted = [minor, f"{minor}.*"] if package == "python" else [version]
         filters.append({"name": f"tag:{TAG}{package}", "values": wanted})
     return filters
-
-
-def get_family(args: ImageArgs) -> str:
-    """The family that is meant where none is named, too."""
-    return args.get("family", DEFAULT_GPU_FAMILY if args.get("gpu") else DEFAULT_FAMILY)
 
 
 def describe_missing(args: ImageArgs) -> str:
@@ -102,15 +95,14 @@ def describe_missing(args: ImageArgs) -> str:
     if "name" in args:
         owner = args.get("owner", "this account")
         return f"{owner} has no image named {args['name']!r} in this region; mend the name."
-    versions = ", ".join(f"{package} {version}" for package, version in args.get("versions", {}).items())
-    architecture = args.get("architecture", "x86_64")
-    family = get_family(args)
-    gpu = " --gpu" if args.get("gpu") else ""
-    return (
-        f"no image of the family '{family}' for {architecture} in this account and region fits"
-        f"{' ' + versions if versions else ''}; build one with `daskfleet image build --provider aws --family {family} "
-        f"--arch {architecture}{gpu} --environment FILE`, where FILE is the lock of the environment that your scripts "
-        "run in."
+    gpu = args.get("gpu", False)
+    return describe_missing_family(
+        "aws",
+        "this account and region",
+        choose_family(args.get("family"), gpu=gpu),
+        args.get("architecture", "x86_64"),
+        args.get("versions", {}),
+        gpu=gpu,
     )
 
 

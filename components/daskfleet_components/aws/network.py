@@ -6,6 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from daskfleet_components.aws.addresses import ZoneAddresses, plan_subnets
+from daskfleet_components.groups import check_choice
 from daskfleet_components.naming import build_tags
 
 EGRESSES = ("nat", "nat-per-zone", "public-ip", "none")
@@ -78,9 +79,7 @@ class AwsNetwork(pulumi.ComponentResource):
         self.scheduler_subnet_id = subnets.apply(lambda ids: str(ids[0]))
 
     def _make(self, args: NetworkArgs) -> None:
-        egress = args.get("egress", "nat")
-        if egress not in EGRESSES:
-            raise pulumi.RunError(f"{self._name}: egress: {egress!r} is none; give one of {', '.join(EGRESSES)}.")
+        egress = check_choice(self._name, "egress", args.get("egress", "nat"), EGRESSES)
         cidr = args.get("cidr", DEFAULT_CIDR)
         try:
             # Other languages know no whole numbers.

@@ -5,11 +5,11 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from daskfleet_components.aws import documents
-from daskfleet_components.aws.firewall import SCHEDULER_PORT
+from daskfleet_components.access import SCHEDULER_PORT
+from daskfleet_components.aws.documents import describe_node
+from daskfleet_components.documents import render_scheduler
+from daskfleet_components.groups import SCHEDULER_VOLUME_GIB
 from daskfleet_components.naming import build_tags
-
-DEFAULT_VOLUME_GIB = 20
 
 
 class SchedulerArgs(TypedDict):
@@ -80,8 +80,10 @@ class AwsScheduler(pulumi.ComponentResource):
         region = aws.get_region(opts=pulumi.InvokeOptions(parent=self)).region
         parts: list[pulumi.Input[Any]] = [self.address, args["secret_arn"], args["log_group"], args.get("versions")]
         user_data = pulumi.Output.all(*parts).apply(
-            lambda known: documents.render_scheduler(
-                fleet=fleet, address=known[0], secret=known[1], region=region, log_group=known[2], versions=known[3]
+            lambda known: render_scheduler(
+                describe_node(
+                    fleet=fleet, address=known[0], secret=known[1], region=region, log_group=known[2], versions=known[3]
+                )
             )
         )
         instance = aws.ec2.Instance(
@@ -103,7 +105,7 @@ class AwsScheduler(pulumi.ComponentResource):
             maintenance_options=aws.ec2.InstanceMaintenanceOptionsArgs(auto_recovery="default"),
             root_block_device=aws.ec2.InstanceRootBlockDeviceArgs(
                 volume_type="gp3",
-                volume_size=args.get("volume_gib", DEFAULT_VOLUME_GIB),
+                volume_size=args.get("volume_gib", SCHEDULER_VOLUME_GIB),
                 encrypted=True,
                 delete_on_termination=True,
                 tags=tags,

@@ -4,14 +4,9 @@ from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
-import pulumi_tls as tls
 
+from daskfleet_components.certificates import issue_certificates
 from daskfleet_components.naming import build_tags
-
-LIFETIME_HOURS = 10 * 365 * 24
-"""A fleet's certificates outlive it: they are made with it and removed with it."""
-
-ALGORITHM, CURVE = "ECDSA", "P256"
 
 
 class SecretsArgs(TypedDict):
@@ -42,28 +37,13 @@ class AwsSecrets(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: SecretsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("daskfleet:index:AwsSecrets", name, {}, opts)
-        self._name = name
-        self._args = args
-        key = self._make_key("ca")
-        authority = tls.SelfSignedCert(
-            f"{name}-ca",
-            private_key_pem=key.private_key_pem,
-            is_ca_certificate=True,
-            validity_period_hours=LIFETIME_HOURS,
-            allowed_uses=["cert_signing", "crl_signing"],
-            subject={"common_name": f"daskfleet {args['fleet']} authority"},
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        self.ca = authority.cert_pem
-        self._ca_key = key.private_key_pem
-        self.client_cert, self.client_key = self._issue("client", ["client_auth"])
-        arns = []
-        for role in ("scheduler", "worker"):
-            # They are called, and they call.
-            cert, private = self._issue(role, ["server_auth", "client_auth"])
-            value = pulumi.Output.json_dumps({"ca": self.ca, "cert": cert, "key": private})
-            arns.append(store_secret(f"{name}-{role}", args["fleet"], role, value, self, args.get("tags")))
-        self.scheduler_secret_arn, self.worker_secret_arn = arns
+        issued = issue_certificates(name, args["fleet"], self)
+        self.ca, self.client_cert, self.client_key = issued.ca, issued.client_cert, issued.client_key
+        arns = {
+            role: store_secret(f"{name}-{role}", args["fleet"], role, value, self, args.get("tags"))
+            for role, value in issued.nodes.items()
+        }
+        self.scheduler_secret_arn, self.worker_secret_arn = arns["scheduler"], arns["worker"]
         self.register_outputs(
             {
                 "ca": self.ca,
@@ -73,34 +53,6 @@ class AwsSecrets(pulumi.ComponentResource):
                 "workerSecretArn": self.worker_secret_arn,
             }
         )
-
-    def _make_key(self, role: str) -> tls.PrivateKey:
-        return tls.PrivateKey(
-            f"{self._name}-{role}",
-            algorithm=ALGORITHM,
-            ecdsa_curve=CURVE,
-            opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=["private_key_pem"]),
-        )
-
-    def _issue(self, role: str, uses: list[str]) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
-        """A certificate of the authority and its key."""
-        key = self._make_key(role)
-        request = tls.CertRequest(
-            f"{self._name}-{role}",
-            private_key_pem=key.private_key_pem,
-            subject={"common_name": f"daskfleet {self._args['fleet']} {role}"},
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        certificate = tls.LocallySignedCert(
-            f"{self._name}-{role}",
-            cert_request_pem=request.cert_request_pem,
-            ca_cert_pem=self.ca,
-            ca_private_key_pem=self._ca_key,
-            validity_period_hours=LIFETIME_HOURS,
-            allowed_uses=["digital_signature", *uses],
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        return certificate.cert_pem, pulumi.Output.secret(key.private_key_pem_pkcs8)
 
 
 def store_secret(

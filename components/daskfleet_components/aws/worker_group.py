@@ -1,5 +1,6 @@
 """A worker group: one Auto Scaling group, whatever the number of its machines."""
 
+import base64
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
@@ -8,13 +9,10 @@ from pulumi_aws.autoscaling import (
     GroupMixedInstancesPolicyLaunchTemplateLaunchTemplateSpecificationArgs as Specification,
 )
 
-from daskfleet_components.aws import documents
+from daskfleet_components.aws.documents import describe_node
+from daskfleet_components.documents import render_workers
+from daskfleet_components.groups import DEFAULT_VOLUME_GIB, MOST_INSTANCES, PLACEMENTS, SPOTS, check_choice
 from daskfleet_components.naming import build_tags
-
-DEFAULT_VOLUME_GIB = 50
-MOST_INSTANCES = 10_000
-SPOTS = ("never", "only", "fallback")
-PLACEMENTS = ("zones", "cluster")
 
 
 class WorkerGroupArgs(TypedDict):
@@ -80,12 +78,8 @@ class AwsWorkerGroup(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: WorkerGroupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("daskfleet:index:AwsWorkerGroup", name, {}, opts)
-        spot = args.get("spot", "never")
-        if spot not in SPOTS:
-            raise pulumi.RunError(f"{name}: spot: {spot!r} is none; give one of {', '.join(SPOTS)}.")
-        placement = args.get("placement", "zones")
-        if placement not in PLACEMENTS:
-            raise pulumi.RunError(f"{name}: placement: {placement!r} is none; give one of {', '.join(PLACEMENTS)}.")
+        spot = check_choice(name, "spot", args.get("spot", "never"), SPOTS)
+        placement = check_choice(name, "placement", args.get("placement", "zones"), PLACEMENTS)
         tags = build_tags(args["fleet"], "worker", group=args["group"], extra=args.get("tags"))
         template = self._make_template(name, args, tags)
         subnets = pulumi.Output.from_input(args["subnet_ids"])
@@ -142,26 +136,28 @@ class AwsWorkerGroup(pulumi.ComponentResource):
             args.get("versions"),
         ]
         user_data = pulumi.Output.all(*parts).apply(
-            lambda known: documents.render_workers(
-                fleet=args["fleet"],
+            lambda known: render_workers(
+                describe_node(
+                    fleet=args["fleet"],
+                    address=known[0],
+                    secret=known[1],
+                    region=region,
+                    log_group=known[2],
+                    versions=known[3],
+                ),
                 group=args["group"],
-                address=known[0],
-                secret=known[1],
-                region=region,
-                log_group=known[2],
-                versions=known[3],
                 workers="per-gpu" if gpus else 1,
                 threads=args.get("threads"),
                 memory_limit=args.get("memory_limit"),
                 resources=args.get("resources", {}),
-                spot=args.get("spot", "never") != "never",
+                watch="aws-interruptions" if args.get("spot", "never") != "never" else None,
             )
         )
         return aws.ec2.LaunchTemplate(
             name,
             image_id=args["image_id"],
             iam_instance_profile=aws.ec2.LaunchTemplateIamInstanceProfileArgs(name=args["instance_profile"]),
-            user_data=user_data,
+            user_data=user_data.apply(lambda text: base64.b64encode(text.encode()).decode()),
             network_interfaces=[
                 aws.ec2.LaunchTemplateNetworkInterfaceArgs(
                     device_index=0,

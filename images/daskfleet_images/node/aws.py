@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from daskfleet_images.node.document import AwsSecret
 from daskfleet_images.node.errors import NodeFailed, NotYet
-
-CONNECT_SECONDS = 2.0
-READ_SECONDS = 5.0
-METADATA_SECONDS = 2
-"""The machine's metadata service answers in milliseconds, or is not there."""
-
-
-@dataclass(frozen=True)
-class Remedies:
-    """What a person can do where a service gives no answer."""
-
-    answers: Mapping[str, str]
-    """By the code of what the service says."""
-    credentials: str
-    network: str
-    document: str
-
+from daskfleet_images.node.remedies import CONNECT_SECONDS, METADATA_SECONDS, READ_SECONDS, Remedies
 
 SECRET_REMEDIES = Remedies(
     {
@@ -92,16 +75,14 @@ def told_as(remedies: Remedies) -> Iterator[None]:
     except exceptions.ClientError as error:
         raise explain_answer(error.response, remedies) from None
     except (exceptions.NoCredentialsError, exceptions.CredentialRetrievalError) as error:
-        raise NotYet(f"this machine has no credentials: {error}", remedies.credentials, "credentials") from None
+        raise remedies.no_credentials(error) from None
     except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
-        raise NotYet(f"the service cannot be reached: {error}", remedies.network, type(error).__name__) from None
+        raise remedies.not_reached(error) from None
     except (exceptions.BotoCoreError, ValueError) as error:
-        raise NotYet(str(error), remedies.document, type(error).__name__) from None
+        raise remedies.wrong_document(error) from None
 
 
 def explain_answer(response: Any, remedies: Remedies = SECRET_REMEDIES) -> NotYet:
     """What the service refused, and what a person can do about it."""
     error = response.get("Error", {})
-    code, message = str(error.get("Code", "unknown")), str(error.get("Message", ""))
-    remedy = remedies.answers.get(code, "see what the service says")
-    return NotYet(f"{code}: {message}" if message else code, remedy, code)
+    return remedies.refused(str(error.get("Code", "unknown")), str(error.get("Message", "")))

@@ -10,30 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 import warnings
 from typing import Any
 
 import watchtower
 
-from daskfleet_images.node.aws import Remedies, open_client, told_as
+from daskfleet_images.node.aws import open_client, told_as
 from daskfleet_images.node.document import AwsLogs
 from daskfleet_images.node.errors import NotYet
 from daskfleet_images.node.marks import Mark
-from daskfleet_images.node.patience import grow_pauses
-
-logger = logging.getLogger("daskfleet.node")
-
-SEND_SECONDS = 2
-"""How long lines are gathered before they are sent. A thousand machines that all have something to say make 500
-requests a second; a region takes thousands."""
-
-CLOSE_SECONDS = 5
-"""How long the end may take; nobody who stops a node waits longer for a service that does not answer."""
-
-MOST_WAITING = 1000
-MOST_BYTES = 16 * 1024
-"""Of one line. So at worst, with a service that does not answer, 32 MiB wait: as many again are in a batch."""
+from daskfleet_images.node.remedies import CREDENTIALS, Remedies
+from daskfleet_images.node.shipping import CLOSE_SECONDS, MOST_BYTES, MOST_WAITING, SEND_SECONDS, Sender
 
 REMEDIES = Remedies(
     {
@@ -47,11 +34,8 @@ REMEDIES = Remedies(
     "correct `logs` in the node document",
 )
 
-MANY_ATTEMPTS = 5
-"""After which it is told that the service asks for less: while hundreds of machines start, it is bound to."""
-
+BUSY = ("ThrottlingException",)
 HOPELESS = ("InvalidParameterException", "DataAlreadyAcceptedException")
-"""Answers that mean these lines: they would never be taken, and all after them wait."""
 
 
 class CloudWatchHandler(watchtower.CloudWatchLogHandler):
@@ -61,7 +45,7 @@ class CloudWatchHandler(watchtower.CloudWatchLogHandler):
 
     def __init__(self, logs: AwsLogs, stream: str) -> None:
         warnings.filterwarnings("ignore", category=watchtower.WatchtowerWarning)  # The sender tells, and once.
-        self._sender = Sender(logs, stream)
+        self._sender = CloudWatchSender(logs, stream)
         super().__init__(
             log_group_name=logs.group,
             log_stream_name=stream.replace("{", "{{").replace("}", "}}"),
@@ -88,57 +72,32 @@ class CloudWatchHandler(watchtower.CloudWatchLogHandler):
         super().close()
 
 
-class Sender:
-    """What watchtower takes for a client: it gives up on nothing while there is time, and raises nothing."""
+class CloudWatchSender(Sender[dict[str, Any]]):
+    """What watchtower takes for a client: it raises nothing."""
 
     def __init__(self, logs: AwsLogs, stream: str) -> None:
+        super().__init__(logs.place, REMEDIES, busy=BUSY, hopeless=HOPELESS)
         self._logs = logs
         self._stream = stream
         self._client: Any = None
-        self._hurry = threading.Event()
-        self._told: set[str] = set()
-        self.lost = 0
-        """Lines that found no room."""
 
     def put_log_events(self, **batch: Any) -> dict[str, Any]:
-        """Send a batch, with growing pauses until it is taken; once more at most when there is no time any more."""
-        for attempt, pause in enumerate(grow_pauses()):
-            is_last = self._hurry.is_set()
-            try:
-                self._put(batch)
-            except NotYet as failure:
-                if failure.kind != "ThrottlingException" or attempt >= MANY_ATTEMPTS:
-                    self._tell(failure)
-                if is_last or failure.kind in HOPELESS:
-                    break
-            except Exception as error:  # Whatever a library raises, the node must not hear of it.
-                self._tell(NotYet(str(error), REMEDIES.document, type(error).__name__))
-                if is_last:
-                    break
-            else:
-                lost, self.lost = self.lost, 0
-                if lost:
-                    logger.warning("%d lines of the log were not sent: too many waited; the journal has them", lost)
-                break
-            self._hurry.wait(pause)
+        """As the client's; it returns when the batch is taken, or there is no time any more."""
+        self.send(batch)
         return {}
 
-    def hurry(self) -> None:
-        """From now on there is no time for pauses."""
-        self._hurry.set()
-
-    def _put(self, batch: dict[str, Any]) -> None:
+    def put(self, batch: dict[str, Any]) -> None:
         try:
             with told_as(REMEDIES):
                 if self._client is None:
                     self._client = open_client("logs", self._logs.region, self._logs.endpoint_url)
                 answer = self._put_or_create(self._client, batch)
         except NotYet as failure:
-            if failure.kind == "credentials":
+            if failure.kind == CREDENTIALS:
                 self._client = None
             raise
         if rejected := answer.get("rejectedLogEventsInfo"):
-            self._tell(NotYet(f"lines were refused for their time ({rejected})", "set the machine's clock", "rejected"))
+            self.tell(NotYet(f"lines were refused for their time ({rejected})", "set the machine's clock", "rejected"))
 
     def _put_or_create(self, client: Any, batch: dict[str, Any]) -> dict[str, Any]:
         """Send, and make the stream only if there is none: a machine that starts anew has it."""
@@ -149,9 +108,3 @@ class Sender:
                 client.create_log_stream(logGroupName=self._logs.group, logStreamName=self._stream)
             answer = client.put_log_events(**batch)
         return answer
-
-    def _tell(self, failure: NotYet) -> None:
-        """Say what is wrong, each kind once: the line itself is one more for the log."""
-        if failure.kind not in self._told:
-            self._told.add(failure.kind)
-            logger.warning("the log cannot be sent to %s: %s; %s", self._logs.place, failure.reason, failure.remedy)

@@ -10,9 +10,10 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterable
+from typing import Any
 
-from daskfleet_images.node.console import JOURNAL_FORMAT
-from daskfleet_images.node.document import AwsLogs, SchedulerDocument, WorkersDocument
+from daskfleet_images.node.console import JOURNAL_FORMAT, NOTABLE
+from daskfleet_images.node.document import AwsLogs, AzureLogs, GcpLogs, SchedulerDocument, WorkersDocument
 from daskfleet_images.node.marks import Mark, render_mark
 
 logger = logging.getLogger("daskfleet.node")
@@ -34,7 +35,25 @@ def open_cloud_watch(logs: AwsLogs, stream: str) -> logging.Handler:
     return CloudWatchHandler(logs, stream)
 
 
-DESTINATIONS: dict[type[AwsLogs], Callable[[AwsLogs, str], logging.Handler]] = {AwsLogs: open_cloud_watch}
+def open_cloud_logging(logs: GcpLogs, stream: str) -> logging.Handler:
+    """Imports google-auth and requests, which only machines with this destination need."""
+    from daskfleet_images.node.gcp_logs import CloudLoggingHandler
+
+    return CloudLoggingHandler(logs, stream)
+
+
+def open_append_blobs(logs: AzureLogs, stream: str) -> logging.Handler:
+    """Imports requests, which only machines with this destination need."""
+    from daskfleet_images.node.azure_logs import AppendBlobHandler
+
+    return AppendBlobHandler(logs, stream)
+
+
+DESTINATIONS: dict[type[AwsLogs | GcpLogs | AzureLogs], Callable[[Any, str], logging.Handler]] = {
+    AwsLogs: open_cloud_watch,
+    GcpLogs: open_cloud_logging,
+    AzureLogs: open_append_blobs,
+}
 """For each kind of destination, what makes its handler."""
 
 
@@ -67,7 +86,8 @@ class LogShipper(logging.Handler):
         if document.logs is None:
             return
         for mark in earlier:
-            self.handle(logging.makeLogRecord({"name": logger.name, "mark": mark, "msg": mark.phase}))
+            level = {"levelno": logging.INFO, "levelname": "INFO", **NOTABLE}
+            self.handle(logging.makeLogRecord({"name": logger.name, "mark": mark, "msg": mark.phase, **level}))
         for name in LOGGERS:
             logging.getLogger(name).addHandler(self)
         stream = name_stream(document, socket.gethostname())
@@ -91,7 +111,7 @@ class LogShipper(logging.Handler):
             self._destination.close()
         super().close()
 
-    def _open(self, logs: AwsLogs, stream: str) -> None:
+    def _open(self, logs: AwsLogs | GcpLogs | AzureLogs, stream: str) -> None:
         destination = None
         try:
             destination = DESTINATIONS[type(logs)](logs, stream)

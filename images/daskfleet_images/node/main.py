@@ -170,6 +170,7 @@ async def _run(
     early: _Stop,
 ) -> int:
     # Dask is imported after the document is read: a wrong document is told in milliseconds, not after the import.
+    from daskfleet_images.node.health import Health, serve_health
     from daskfleet_images.node.relay import receive_records
     from daskfleet_images.node.scheduler import run_scheduler
     from daskfleet_images.node.workers import WorkersNode
@@ -188,13 +189,19 @@ async def _run(
     early.check()
     if document.exit_on_stdin_eof:
         _stop_on_eof(loop, stop)
-    if isinstance(document, SchedulerDocument):
-        loop.add_signal_handler(signal.SIGHUP, lambda: None)
-        await run_scheduler(resolve_scheduler(document, facts, tls), marks, stop)
-    else:
-        async with AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
+        health = Health()
+        if document.health_port is not None:
+            address = document.health_host or document.host or facts.address
+            assert address is not None
+            await stack.enter_async_context(serve_health(address, document.health_port, health))
+        if isinstance(document, SchedulerDocument):
+            loop.add_signal_handler(signal.SIGHUP, lambda: None)
+            await run_scheduler(resolve_scheduler(document, facts, tls), marks, stop, health)
+        else:
             log_socket = await stack.enter_async_context(receive_records(logs.handle)) if logs else None
             node = WorkersNode(resolve_workers(document, facts, tls), marks, log_socket)
+            health.find_problem = node.find_problem
             loop.add_signal_handler(signal.SIGHUP, _reload, path, node, facts, tls)
             loop.call_soon(_reload, path, node, facts, tls)
             if document.watch is not None:

@@ -103,10 +103,15 @@ class MarkWriter:
             logger.warning("the phase mark cannot be written to %s: %s", self._path, error.strerror)
 
 
+def describe_mark(mark: Mark) -> dict[str, str | float]:
+    """What stands for `mark`; without what it does not say."""
+    data = {"phase": mark.phase, "time": round(mark.time, 3), "worker": mark.worker, "detail": mark.detail}
+    return {key: value for key, value in data.items() if value is not None}
+
+
 def render_mark(mark: Mark) -> str:
     """The line that stands for `mark`."""
-    data = {"phase": mark.phase, "time": round(mark.time, 3), "worker": mark.worker, "detail": mark.detail}
-    return json.dumps({key: value for key, value in data.items() if value is not None}) + "\n"
+    return json.dumps(describe_mark(mark)) + "\n"
 
 
 def parse_marks(lines: Iterable[str]) -> list[Mark]:

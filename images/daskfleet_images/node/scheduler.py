@@ -7,9 +7,10 @@ import importlib
 import logging
 import time
 
-from distributed import Scheduler
+from distributed import Scheduler, Status
 
 from daskfleet_images.node.errors import NodeFailed
+from daskfleet_images.node.health import Health
 from daskfleet_images.node.marks import MarkWriter
 from daskfleet_images.node.network import find_listen_problem
 from daskfleet_images.node.resolve import ResolvedScheduler
@@ -20,8 +21,10 @@ logger = logging.getLogger("daskfleet.node")
 DASHBOARD_WAIT_SECONDS = 10.0
 
 
-async def run_scheduler(document: ResolvedScheduler, marks: MarkWriter, stop: asyncio.Event) -> None:
-    """Run the scheduler until `stop` is set or a client shuts it down.
+async def run_scheduler(
+    document: ResolvedScheduler, marks: MarkWriter, stop: asyncio.Event, health: Health | None = None
+) -> None:
+    """Run the scheduler until `stop` is set or a client shuts it down; `health` is told how it is.
 
     Raises:
         NodeFailed: an address that it must listen on is taken.
@@ -46,6 +49,8 @@ async def run_scheduler(document: ResolvedScheduler, marks: MarkWriter, stop: as
         raise NodeFailed(f"the scheduler cannot listen on {document.host}:{port}: {error.strerror or error}") from error
     marks.mark("daemon", detail=scheduler.address)
     marks.mark("registered")
+    if health is not None:
+        health.find_problem = lambda: None if scheduler.status == Status.running else "the scheduler has ended"
     dashboard = asyncio.create_task(_add_dashboard(scheduler))
     stopping = asyncio.create_task(stop.wait())
     finished = asyncio.create_task(scheduler.finished())

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from daskfleet_images.node.document import AwsSecret, TLSFiles
+from daskfleet_images.node.document import AwsSecret, AzureSecret, GcpSecret, Secret, TLSFiles
 from daskfleet_images.node.errors import NodeDocumentError, NodeFailed, NotYet
 from daskfleet_images.node.patience import keep_trying
 from daskfleet_images.node.security import check_tls_files
@@ -42,12 +43,53 @@ def read_aws_secret(source: AwsSecret) -> str:
     return aws.read_secret(source)
 
 
-READERS: dict[type[AwsSecret], Callable[[AwsSecret], str]] = {AwsSecret: read_aws_secret}
+def read_gcp_secret(source: GcpSecret) -> str:
+    """The value of the secret.
+
+    Raises:
+        NotYet: it cannot be read now.
+        NodeFailed: it can never be read here.
+    """
+    try:
+        from daskfleet_images.node import gcp  # Imports google-auth and requests, which only machines need.
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("google", "requests"):
+            raise
+        raise NodeFailed(
+            f"{source.place} cannot be read: {error.name} is not installed; add google-auth[requests], or gcsfs which "
+            "brings it, to the image"
+        ) from None
+    return gcp.read_secret(source)
+
+
+def read_azure_secret(source: AzureSecret) -> str:
+    """The value of the secret.
+
+    Raises:
+        NotYet: it cannot be read now.
+        NodeFailed: it can never be read here.
+    """
+    try:
+        from daskfleet_images.node import azure  # Imports requests, which only machines need.
+    except ModuleNotFoundError as error:
+        if error.name != "requests":
+            raise
+        raise NodeFailed(
+            f"{source.place} cannot be read: requests is not installed; add it, or adlfs which brings it, to the image"
+        ) from None
+    return azure.read_secret(source)
+
+
+READERS: dict[type[Secret], Callable[[Any], str]] = {
+    AwsSecret: read_aws_secret,
+    GcpSecret: read_gcp_secret,
+    AzureSecret: read_azure_secret,
+}
 """For each kind of secret, what reads its value."""
 
 
 @contextmanager
-def fetch_tls(source: TLSFiles | AwsSecret, seconds: float) -> Iterator[TLSFiles]:
+def fetch_tls(source: TLSFiles | Secret, seconds: float) -> Iterator[TLSFiles]:
     """The TLS material in files that are there, readable and sound; what was fetched is removed at the end.
 
     A secret is tried for `seconds`: a machine may be up before its role, its secret and its network are.
@@ -64,7 +106,7 @@ def fetch_tls(source: TLSFiles | AwsSecret, seconds: float) -> Iterator[TLSFiles
         yield keep_trying(lambda: _fetch(source, folder), f"no TLS material could be read from {source.place}", seconds)
 
 
-def _fetch(source: AwsSecret, folder: Path) -> TLSFiles:
+def _fetch(source: Secret, folder: Path) -> TLSFiles:
     files = write_material(parse_secret(READERS[type(source)](source)), folder)
     try:
         check_tls_files(files)

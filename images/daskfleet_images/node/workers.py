@@ -40,6 +40,9 @@ RESTART_SECONDS = 1.0
 CONNECT_SECONDS = 3.0
 """How long a node that stops looks for the scheduler to retire its workers."""
 
+DOWN_SECONDS = 60.0
+"""How long a worker may take to be started again before its node is not well."""
+
 RETIRE_SECONDS = 60.0
 """How long a worker may take to hand its data over before it is stopped."""
 
@@ -80,6 +83,14 @@ class WorkersNode:
         self._nannies: dict[str, _Nanny] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._leaving: dict[str, asyncio.Task[None]] = {}
+        self._registered: set[str] = set()
+        """The workers that have registered; also those that have left since."""
+        self._have_all_registered = False
+        self._waiting: set[str] = set()
+        """The workers whose scheduler does not answer."""
+        self._down: dict[str, float] = {}
+        """The workers that were found not to run, though their scheduler answers, and since when."""
+        self._is_stopping = False
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -93,6 +104,7 @@ class WorkersNode:
         stopping = asyncio.ensure_future(stop.wait())
         await asyncio.wait((stopping, self._failed), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+        self._is_stopping = True
         retire = self._document.retire_on_stop or self.notice is not None
         await asyncio.gather(*(self._stop(name, task, retire=retire) for name, task in self._tasks.items()))
         await asyncio.gather(*self._leaving.values())
@@ -116,6 +128,31 @@ class WorkersNode:
         """The addresses of the workers that run."""
         return [nanny.worker_address for nanny in self._nannies.values() if nanny.worker_address]
 
+    def find_problem(self) -> str | None:
+        """Why this node is not well; `None` where it is.
+
+        It is once all its workers have registered, while their processes run or are soon started again. While the
+        scheduler does not answer it is as well as it can be, for another machine would not find it either; and so it is
+        while it stops, when its workers hand their data over.
+        """
+        wanted = self._document.workers
+        if self._is_stopping:
+            return None
+        if not self._have_all_registered:
+            missing = len(set(wanted) - self._registered)
+            self._have_all_registered = not missing
+            return f"{missing} of {len(wanted)} workers have not registered yet" if missing else None
+        now, before = time.monotonic(), self._down
+        self._down = {
+            name: now if name in self._waiting else before.get(name, now) for name in wanted if not self._runs(name)
+        }
+        down = sum(now - since > DOWN_SECONDS for since in self._down.values())
+        return f"{down} of {len(wanted)} workers do not run, and are not started again" if down else None
+
+    def _runs(self, name: str) -> bool:
+        nanny = self._nannies.get(name)
+        return nanny is not None and bool(nanny.is_alive())
+
     @property
     def connection_args(self) -> Any:
         """With what the scheduler and other workers are called."""
@@ -135,7 +172,9 @@ class WorkersNode:
             await asyncio.wait([self._leaving[name]])  # Not itself awaited: being cancelled here must not cancel it.
         while True:
             try:
+                self._waiting.add(name)
                 await self._wait_for_scheduler()
+                self._waiting.discard(name)
                 nanny = self._nannies[name] = self._build_nanny(name)
                 await nanny
                 await nanny.finished()
@@ -147,6 +186,7 @@ class WorkersNode:
                 logger.exception("worker %s could not be started", name)
                 self._marks.mark("failed", worker=name, detail=f"{type(error).__name__}: {error}")
             finally:
+                self._waiting.discard(name)
                 await self._close(name)
             await asyncio.sleep(RESTART_SECONDS)
 
@@ -226,8 +266,12 @@ class WorkersNode:
             env=self._render_environment(name),
             preload=_worker_preloads(sends_log=self._log_socket is not None),
         )
-        nanny.on_registered = lambda: self._marks.mark("registered", worker=name)
+        nanny.on_registered = lambda: self._note_registered(name)
         return nanny
+
+    def _note_registered(self, name: str) -> None:
+        self._registered.add(name)
+        self._marks.mark("registered", worker=name)
 
     def _render_environment(self, name: str) -> dict[str, str]:
         """What the process of a worker has in its environment beside what this one has."""

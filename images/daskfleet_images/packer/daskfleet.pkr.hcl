@@ -279,6 +279,7 @@ source "googlecompute" "daskfleet" {
   image_description   = "A node of a Dask fleet (daskfleet)"
   image_labels        = local.labels
   disk_size           = var.gpu ? 20 : 10
+  metadata            = { enable-oslogin = "FALSE" } // Whatever the project says: with it the key of the build lets nobody in.
   ssh_username        = "fleet"
   ssh_timeout         = "10m"
 }

@@ -1,7 +1,9 @@
 """The fleet spec: what a `fleet.yaml` may say, for every provider."""
 
 from daskfleet_stacks.spec.aws import AwsFleetSpec
+from daskfleet_stacks.spec.azure import AzureFleetSpec
 from daskfleet_stacks.spec.base import FleetSpec
+from daskfleet_stacks.spec.gcp import GcpFleetSpec
 from daskfleet_stacks.spec.local import LocalFleetSpec
 from daskfleet_stacks.spec.problems import Problem, SpecError
 from daskfleet_stacks.spec.read import parse_fleet_spec, parse_fleet_yaml
@@ -10,7 +12,9 @@ from daskfleet_stacks.spec.ssh import SshFleetSpec
 
 __all__ = [
     "AwsFleetSpec",
+    "AzureFleetSpec",
     "FleetSpec",
+    "GcpFleetSpec",
     "LocalFleetSpec",
     "Problem",
     "SpecError",

@@ -11,16 +11,22 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from daskfleet_stacks.spec.aws import AwsFleetSpec
+from daskfleet_stacks.spec.azure import AzureFleetSpec
 from daskfleet_stacks.spec.base import FleetSpec
+from daskfleet_stacks.spec.gcp import GcpFleetSpec
 from daskfleet_stacks.spec.local import LocalFleetSpec
 from daskfleet_stacks.spec.problems import Path, Problem, SpecError, find_nearest, render_path, render_value
 from daskfleet_stacks.spec.ssh import SshFleetSpec
 from daskfleet_stacks.spec.yaml_lines import LinedDocument, YamlProblem, load_yaml
 
-PROVIDERS: Mapping[str, type[FleetSpec]] = {"local": LocalFleetSpec, "ssh": SshFleetSpec, "aws": AwsFleetSpec}
+PROVIDERS: Mapping[str, type[FleetSpec]] = {
+    "local": LocalFleetSpec,
+    "ssh": SshFleetSpec,
+    "aws": AwsFleetSpec,
+    "gcp": GcpFleetSpec,
+    "azure": AzureFleetSpec,
+}
 """The spec of each provider that this version has. A new provider joins with one entry."""
-
-PLANNED_PROVIDERS = ("gcp", "azure")
 
 
 def parse_fleet_yaml(text: str, source: str | None = None) -> FleetSpec:
@@ -90,13 +96,9 @@ def _choose_model(document: LinedDocument) -> tuple[type[FleetSpec], Problem | N
         return LocalFleetSpec, Problem(
             path, "a fleet has a provider, and none is given", f"add one of: {known}", line=line
         )
-    if provider in PLANNED_PROVIDERS:
-        reason, remedy = "this provider is planned and not available yet", f"choose one of: {known}"
-    else:
-        near = find_nearest(str(provider), [*PROVIDERS, *PLANNED_PROVIDERS])
-        reason = "there is no such provider"
-        remedy = f"did you mean '{near}'?" if near in PROVIDERS else f"choose one of: {known}"
-    return LocalFleetSpec, Problem(path, reason, remedy, provider, True, line)
+    near = find_nearest(str(provider), list(PROVIDERS))
+    remedy = f"did you mean '{near}'?" if near else f"choose one of: {known}"
+    return LocalFleetSpec, Problem(path, "there is no such provider", remedy, provider, True, line)
 
 
 def _explain(error: ErrorDetails, model: type[FleetSpec], document: LinedDocument) -> Problem:

@@ -3,7 +3,5 @@
 from __future__ import annotations
 
 from machines.aws.cloud import AwsCloud
-from machines.aws.images import MachineImage, render_facts
-from machines.aws.launch import LaunchFailed
 
-__all__ = ["AwsCloud", "LaunchFailed", "MachineImage", "render_facts"]
+__all__ = ["AwsCloud"]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from machines.aws.security_groups import SecurityGroup, parse_security_group
+from machines.launching import Instance
 from machines.metadata import MotoServer
 
 LIVING = ["pending", "running", "stopping", "stopped"]
@@ -20,16 +21,10 @@ TEMPLATE_TAG = "aws:ec2launchtemplate:id"
 TEMPLATE_VERSION_TAG = "aws:ec2launchtemplate:version"
 
 
-@dataclass(frozen=True)
-class Instance:
+@dataclass(frozen=True, kw_only=True)
+class AwsInstance(Instance):
     """An instance as EC2 describes it."""
 
-    id: str
-    state: str
-    address: str | None
-    image: str
-    type: str
-    zone: str
     tags: Mapping[str, str]
     security_groups: tuple[str, ...]
     profile: str | None
@@ -47,7 +42,7 @@ class Instance:
         return self.tags.get(GROUP_TAG)
 
 
-def parse_instance(described: Mapping[str, Any], template: Mapping[str, Any]) -> Instance:
+def parse_instance(described: Mapping[str, Any], template: Mapping[str, Any]) -> AwsInstance:
     """An instance, with what its launch template adds.
 
     Args:
@@ -61,10 +56,12 @@ def parse_instance(described: Mapping[str, Any], template: Mapping[str, Any]) ->
     ]
     profile = described.get("IamInstanceProfile") or template.get("IamInstanceProfile") or {}
     options = {**described.get("MetadataOptions", {}), **template.get("MetadataOptions", {})}
-    return Instance(
+    address = described.get("PrivateIpAddress")
+    return AwsInstance(
         id=described["InstanceId"],
+        name=f"ip-{str(address).replace('.', '-')}",
         state=described["State"]["Name"],
-        address=described.get("PrivateIpAddress"),
+        address=address,
         image=described["ImageId"],
         type=described["InstanceType"],
         zone=described["Placement"]["AvailabilityZone"],
@@ -100,7 +97,7 @@ class Instances:
         self._roles: dict[str, str] = {}
         """Roles by profile: an instance keeps what it was given, also while both are removed."""
 
-    def list_living(self) -> dict[str, Instance]:
+    def list_living(self) -> dict[str, AwsInstance]:
         """All that are not terminated, by their ids."""
         pages = self._ec2.get_paginator("describe_instances").paginate(
             Filters=[{"Name": "instance-state-name", "Values": LIVING}]
@@ -113,11 +110,11 @@ class Instances:
         pages = self._ec2.get_paginator("describe_security_groups").paginate()
         return {each["GroupId"]: parse_security_group(each) for page in pages for each in page["SecurityGroups"]}
 
-    def read_user_data(self, instance: Instance) -> bytes:
+    def read_user_data(self, instance: AwsInstance) -> bytes:
         answer = self._ec2.describe_instance_attribute(InstanceId=instance.id, Attribute="userData")
         return base64.b64decode(answer["UserData"].get("Value", ""))
 
-    def read_role(self, instance: Instance) -> str | None:
+    def read_role(self, instance: AwsInstance) -> str | None:
         """Name of the role that its profile hands to it."""
         name = instance.profile
         if name is not None and name not in self._roles:
@@ -129,7 +126,7 @@ class Instances:
                 self._roles[name] = role["RoleName"]
         return self._roles.get(name) if name is not None else None
 
-    def read_public_key(self, instance: Instance) -> str | None:
+    def read_public_key(self, instance: AwsInstance) -> str | None:
         """The key of SSH that it was launched with."""
         if instance.key is None:
             return None
@@ -137,11 +134,11 @@ class Instances:
         key: str = pair["PublicKey"]
         return key.strip()
 
-    def terminate(self, instance: Instance) -> None:
+    def terminate(self, instance: AwsInstance) -> None:
         """Its Auto Scaling group, if it is in one, replaces it: so does moto's."""
         self._ec2.terminate_instances(InstanceIds=[instance.id])
 
-    def end_as_its_machine_did(self, instance: Instance) -> None:
+    def end_as_its_machine_did(self, instance: AwsInstance) -> None:
         """What EC2 does when a machine powers itself off: it is stopped or terminated, as the instance wants it.
 
         A group terminates and replaces one that stopped.

@@ -1,19 +1,17 @@
-"""How an operation reaches AWS: clients, who and where it is, waiting and trying again."""
+"""How an operation reaches AWS: clients, who and where it is, trying again."""
 
 from __future__ import annotations
 
 import re
 import threading
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from stand_ins.core.errors import Cancelled, Refused
+from stand_ins.core.waiting import Patience
 
 T = TypeVar("T")
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 3.0
 GONE = re.compile(r"NotFound|NoSuchEntity|^NatGatewayMalformed$|^InvalidPlacementGroup\.Unknown$")
 """The error codes for something that is not there, of all the services here."""
 
@@ -84,14 +82,12 @@ class Clients:
             return self._made[service, region]
 
 
-@dataclass(frozen=True)
-class Call:
+@dataclass(frozen=True, kw_only=True)
+class Call(Patience):
     """One operation."""
 
     account: Account
     region: str
-    deadline: float
-    cancelled: threading.Event
 
     def client(self, service: str) -> Any:
         return self.account.clients.get(service, self.region)
@@ -104,51 +100,14 @@ class Call:
         partition = self.account.partition_of(self.region)
         return f"arn:{partition}:{service}:{self.region if region else ''}:{self.account.id}:{resource}"
 
-    def pauses(self, what: str) -> Iterator[None]:
-        """Yields at once and then after growing pauses, until the time of the operation is up."""
-        pause = FIRST_PAUSE
-        while True:
-            if self.cancelled.is_set():
-                raise Cancelled
-            yield
-            left = self.deadline - time.monotonic()
-            if left <= 0:
-                raise Refused(f"timeout while waiting for {what}")
-            self.cancelled.wait(min(pause, left))
-            pause = min(pause * 1.6, LONGEST_PAUSE)
-
-    def wait_for(self, what: str, probe: Callable[[], T | None]) -> T:
-        """The first answer of `probe` that is one."""
-        for _ in self.pauses(what):
-            if (answer := probe()) is not None:
-                return answer
-        raise AssertionError("the pauses ended without an error")
-
-    def wait_until(self, what: str, condition: Callable[[], bool]) -> None:
-        """Until `condition` holds."""
-        self.wait_for(what, lambda: True if condition() else None)
-
-    def retry(self, codes: Collection[str], action: Callable[[], T]) -> T:
+    def retry_codes(self, codes: Collection[str], action: Callable[[], T]) -> T:
         """`action`, again while AWS answers with one of `codes`; the last such error when time is up."""
-        last: Exception | None = None
-        try:
-            for _ in self.pauses("AWS"):
-                try:
-                    return action()
-                except Exception as error:
-                    if error_code(error) not in codes:
-                        raise
-                    last = error
-        except Refused:
-            if last is None:
-                raise
-            raise last from None
-        raise AssertionError("the pauses ended without an error")
+        return self.retry("AWS", lambda error: error_code(error) in codes, action)
 
     def delete(self, action: Callable[[], Any], retry: Collection[str] = ()) -> None:
         """`action`, for which something that is gone already is success."""
         try:
-            self.retry(retry, action)
+            self.retry_codes(retry, action)
         except Exception as error:
             if not is_gone(error):
                 raise

@@ -61,7 +61,7 @@ class InternetGateway(Resource[Call]):
             call.ec2.detach_internet_gateway(InternetGatewayId=id_, VpcId=vpc)
 
         try:
-            call.retry(IN_USE, detach)
+            call.retry_codes(IN_USE, detach)
         except Exception as error:
             if not is_gone(error) and error_code(error) != "Gateway.NotAttached":
                 raise

@@ -44,6 +44,8 @@ class Aws(Provider[Call]):
         "insecure retryMode s3UsePathStyle skipMetadataApiCheck skipRegionValidation skipRequestingAccountId userAgents"
     )
 
+    completed = ("region", "tagsAll")
+
     account: Account | None = None
 
     def configure(self, config: Mapping[str, Any]) -> None:
@@ -98,7 +100,8 @@ class Aws(Provider[Call]):
         if self.account is None:
             raise Refused("the provider was asked before it was configured")
         region = properties.get("region") or self.account.region
-        return Call(self.account, region, time.monotonic() + (seconds or USUAL_SECONDS), self.cancelled)
+        deadline = time.monotonic() + (seconds or USUAL_SECONDS)
+        return Call(account=self.account, region=region, deadline=deadline, cancelled=self.cancelled)
 
     def complete(self, resource: Resource[Call], given: dict[str, Any]) -> None:
         """The region and all tags, which the real provider adds to the inputs, so that a change of either is one."""

@@ -78,7 +78,7 @@ class Comparison:
             )
         if isinstance(kind, dict) and isinstance(new, dict) and old is None:
             return not new
-        return bool(self.resource.normalize(name, old) == self.resource.normalize(name, new))
+        return self.resource.means_same(name, old, new)
 
     def _same_list(self, name: str, kind: Any, old: list[Any], new: list[Any]) -> bool:
         if len(old) != len(new):

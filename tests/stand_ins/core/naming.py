@@ -21,11 +21,13 @@ class AutoName:
     prop: str = "name"
     longest: int = 255
     excluded_by: str = "namePrefix"
+    lower: bool = False
+    """Whether it has no capitals, whatever the resource's name in the program has."""
 
 
 def make_name(rule: AutoName, logical: str, seed: bytes) -> str:
     """The resource's name in the program, and seven random digits: two may exist while one replaces the other."""
-    prefix = f"{logical}-"
+    prefix = f"{logical.lower() if rule.lower else logical}-"
     if len(prefix) + RANDOM_DIGITS > rule.longest:
         raise Refused(
             f"{rule.prop}: {logical!r} with {RANDOM_DIGITS + 1} characters more is longer than {rule.longest}; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, NoReturn, TypeVar
 
@@ -38,6 +38,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[CallT]):
     """The provider's own properties that the stand-in honours, beside those in `config_ignored`."""
     config_ignored: Collection[str] = ()
     """Those that change nothing against a stand-in's cloud."""
+    completed: Collection[str] = ()
+    """What `complete` adds."""
 
     def __init__(self) -> None:
         self.schema = load_schema(self.name)
@@ -52,6 +54,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[CallT]):
 
     def complete(self, resource: Resource[CallT], given: dict[str, Any]) -> None:
         """Add to a resource's inputs what the provider's own properties say."""
+
+    def plan(self, resource: Resource[CallT], given: dict[str, Any], state: Mapping[str, Any]) -> None:
+        """Add to what is `given` what follows from it and from the provider's own properties, but is no input.
+
+        `state` is empty for what is not made yet; `given` may hold unknowns.
+        """
 
     def describe(self, call: CallT, resource: Resource[CallT], found: dict[str, Any], known: Mapping[str, Any]) -> None:
         """Add to a resource's outputs what is the same for all types."""
@@ -123,6 +131,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[CallT]):
         defaulted |= {key: value for key, value in resource.defaults.items() if key not in given}
         news |= defaulted
         if not problems:
+            fill_objects(resource.inner_defaults, news)
             self.complete(resource, news)
             problems = list(resource.check(plain(news)))
         news["__defaults"] = sorted(defaulted)
@@ -131,7 +140,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[CallT]):
     def Diff(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         with self._told(context, "comparing"):
             resource, schema = self._find(request)
-        state, news = plain(decode(request.olds)), plain(decode(request.news))
+            state, news = plain(decode(request.olds)), plain(decode(request.news))
+            self.plan(resource, news, state)
         changes = list(find_changes(resource, schema, state, news, request.ignoreChanges))
         detailed = {
             path: provider_pb2.PropertyDiff(kind=KINDS[kind] + change.replace)
@@ -151,6 +161,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[CallT]):
         resource, schema = self._find(request)
         inputs = decode(request.properties)
         given = _given(inputs)
+        with self._told(context, f"creating {resource.label}"):
+            self.plan(resource, given, {})
         if request.preview:
             planned = {**self._plan(schema, given), **_spell(resource, given)}
             return provider_pb2.CreateResponse(properties=encode(_seal(resource, planned, inputs)))
@@ -179,13 +191,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[CallT]):
             if imported:
                 known = {key: value for key, value in resource.defaults.items() if key in resource.kept}
                 self.complete(resource, known)
-                known.pop("tagsAll", None)
+                known = {key: value for key, value in known.items() if key in schema.inputs}
             found = self._read(call, resource, id_, known)
         if found is None:
             return provider_pb2.ReadResponse()
-        news = (
-            _import(resource, schema, found) if imported and not inputs else _refresh(resource, schema, found, inputs)
-        )
+        news = self._import(resource, found) if imported and not inputs else _refresh(resource, schema, found, inputs)
         outputs = _seal(resource, found, {**inputs, **_secret_outputs(decode(request.properties))})
         return provider_pb2.ReadResponse(id=id_, properties=encode(outputs), inputs=encode(news))
 
@@ -193,9 +203,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[CallT]):
         resource, schema = self._find(request)
         state, inputs = plain(decode(request.olds)), decode(request.news)
         given = _given(inputs)
+        with self._told(context, f"updating {resource.label} ({request.id})"):
+            self.plan(resource, given, state)
         changed = {change.name for change in find_changes(resource, schema, state, given, request.ignoreChanges)}
         if request.preview:
-            planned = {**state, **_spell(resource, given), **dict.fromkeys(resource.replan(changed), UNKNOWN)}
+            # What is no change stays as the cloud spells it.
+            news = {key: value for key, value in given.items() if key in changed or key not in state}
+            planned = {**state, **_spell(resource, news), **dict.fromkeys(resource.replan(changed), UNKNOWN)}
             for name in schema.inputs.keys() - given.keys() - changed:
                 planned.setdefault(name, state.get(name))
             return provider_pb2.UpdateResponse(properties=encode(_seal(resource, planned, inputs)))
@@ -281,6 +295,19 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[CallT]):
         self.describe(call, resource, found, known)
         return {**found, "id": id_}
 
+    def _import(self, resource: Resource[CallT], found: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs that a program would have given to make what is there."""
+        news = {
+            key: value
+            for key, value in found.items()
+            if key in resource.inputs and not is_empty(value) and resource.defaults.get(key) != value
+        }
+        news |= {key: found[key] for key in (*resource.defaults, *self.completed) if key in found}
+        for group in (*resource.exactly_one, *resource.at_most_one):
+            for surplus in [key for key in group if key in news][1:]:
+                del news[surplus]
+        return {**_seal(resource, news, {}), "__defaults": sorted(key for key in resource.defaults if key in found)}
+
     def _reason(self, error: Exception, doing: str) -> str:
         if isinstance(error, Refused):
             return str(error)
@@ -357,7 +384,7 @@ def _refuse_ignored(
     given: Mapping[str, Any],
     ignored: Collection[str] = (),
 ) -> None:
-    """What was asked for has to be there, or a test would say something about AWS that nobody looked at."""
+    """What was asked for has to be there, or a test would say something about a cloud that nobody looked at."""
     changes = find_changes(resource, schema, found, given, ignored)
     if lost := [change.name for change in changes if change.name in given]:
         raise Refused(
@@ -382,16 +409,23 @@ def _refresh(
     return news
 
 
-def _import(resource: Resource[Any], schema: TypeSchema, found: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs that a program would have given to make what is there."""
-    news = {
-        key: value
-        for key, value in found.items()
-        if key in resource.inputs and not is_empty(value) and resource.defaults.get(key) != value
-    }
-    news |= {key: found[key] for key in resource.defaults if key in found}
-    news |= {key: found[key] for key in ("region", "tagsAll") if key in found}
-    for group in (*resource.exactly_one, *resource.at_most_one):
-        for surplus in [key for key in group if key in news][1:]:
-            del news[surplus]
-    return {**_seal(resource, news, {}), "__defaults": sorted(key for key in resource.defaults if key in found)}
+def fill_objects(defaults: Mapping[str, Mapping[str, Any]], inputs: dict[str, Any]) -> None:
+    """Give the objects inside `inputs` what the program left out."""
+    for path, values in defaults.items():
+        for item in _find_objects(inputs, path.split(".")):
+            for key, value in values.items():
+                if item.get(key) is None:
+                    item[key] = value
+
+
+def _find_objects(value: Any, path: Sequence[str]) -> Iterator[dict[str, Any]]:
+    if isinstance(value, Secret):
+        yield from _find_objects(value.value, path)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _find_objects(item, path)
+    elif isinstance(value, dict):
+        if path:
+            yield from _find_objects(value.get(path[0]), path[1:])
+        else:
+            yield value

@@ -28,6 +28,8 @@ class Resource(Generic[CallT]):
     replaces: ClassVar[Collection[str]] = ()
     """What can only change by making another one."""
     defaults: ClassVar[Properties] = {}
+    inner_defaults: ClassVar[Mapping[str, Properties]] = {}
+    """Of the objects inside, by their path: `disk`, or `disk.params`, each of them where it is a list."""
     sets: ClassVar[Collection[str]] = ()
     """Lists, at any depth, whose order means nothing."""
     documents: ClassVar[Collection[str]] = ()
@@ -96,6 +98,10 @@ class Resource(Generic[CallT]):
     def normalize(self, name: str, value: Any) -> Any:
         """A text of the property `name`, at any depth, in the spelling in which the cloud tells it back."""
         return value
+
+    def means_same(self, name: str, old: Any, new: Any) -> bool:
+        """Whether `old`, the cloud's, is what a program calls `new`: values of the property `name`, at any depth."""
+        return bool(self.normalize(name, old) == self.normalize(name, new))
 
     def find_expired(self, state: Properties) -> Collection[str]:
         """The outputs whose state alone asks for another one, whatever the program wants."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,17 +20,31 @@ class Field:
     many: bool = False
     flag: bool = False
     """A boolean that the provider spells as text, to tell false from missing."""
+    digits: bool = False
+    """A number that the API spells as text, as JSON's numbers end at 53 bits."""
 
 
 def fields(names: str = "", **objects: Field) -> dict[str, Field]:
-    """A shape: words `camelCase` or `camelCase=ApiName`, with `:flag` behind for a boolean in text; then objects."""
+    """A shape of an API whose names are the provider's in `CamelCase`.
+
+    Words `camelCase` or `camelCase=ApiName`, with `:flag` or `:digits` behind; then objects.
+    """
+    return _make_shape(pascal, names, objects)
+
+
+def same_fields(names: str = "", **objects: Field) -> dict[str, Field]:
+    """A shape of an API whose names are the provider's own."""
+    return _make_shape(str, names, objects)
+
+
+def _make_shape(spell: Callable[[str], str], names: str, objects: Mapping[str, Field]) -> dict[str, Field]:
     shape = {}
     for word in names.split():
         spelled, _, kind = word.partition(":")
         name, _, api = spelled.partition("=")
-        shape[name] = Field(api or pascal(name), flag=kind == "flag")
+        shape[name] = Field(api or spell(name), flag=kind == "flag", digits=kind == "digits")
     for name, item in objects.items():
-        shape[name] = item if item.api else Field(pascal(name), item.fields, item.many)
+        shape[name] = item if item.api else Field(spell(name), item.fields, item.many)
     return shape
 
 
@@ -67,6 +81,8 @@ def to_api(shape: Mapping[str, Field], given: Mapping[str, Any]) -> dict[str, An
             result[item.api] = to_api(item.fields, value)
         elif item.flag:
             result[item.api] = value == "true"
+        elif item.digits:
+            result[item.api] = str(value)
         else:
             result[item.api] = value
     return result
@@ -86,6 +102,8 @@ def from_api(shape: Mapping[str, Field], answer: Mapping[str, Any]) -> dict[str,
                 result[name] = found
         elif item.flag:
             result[name] = "true" if value else "false"
+        elif item.digits:
+            result[name] = int(value)
         else:
             result[name] = value
     return result

@@ -34,11 +34,11 @@ LOCK_POLL_SECONDS = 1.0
 class EngineFailed(FleetError):
     """The engine could not do what it was asked."""
 
-    def __init__(self, what: str, report: EngineReport, output: str) -> None:
-        found = find_kind(" ".join(report.errors) or output)
+    def __init__(self, what: str, provider: str, report: EngineReport, output: str) -> None:
+        found = find_kind(" ".join(report.errors) or output, provider)
         self.kind = found.kind if found is not None else "other"
         """What kind of failure it is, by the words of `explain`."""
-        super().__init__(f"{what}: {explain_failure(report.errors, output)}")
+        super().__init__(f"{what}: {explain_failure(report.errors, provider, output)}")
 
 
 class StackLocked(FleetError):
@@ -48,10 +48,13 @@ class StackLocked(FleetError):
 class FleetStack:
     """A stack of the project `daskfleet`, with a folder of its own for its settings."""
 
-    def __init__(self, name: str, folder: Path, backend: Backend, engine: Path, progress: Progress) -> None:
+    def __init__(
+        self, name: str, provider: str, folder: Path, backend: Backend, engine: Path, progress: Progress
+    ) -> None:
         self.name = name
         self.made = False
         """Whether this object has made the stack."""
+        self._provider = provider
         self._folder = folder
         self._progress = progress
         make_private_folder(folder)
@@ -199,7 +202,8 @@ class FleetStack:
         last = self._command.last
         if last is not None and last.code < 0 and not report.errors:
             report.errors.append(f"the engine was killed (signal {-last.code}). Say the same command again: it goes on")
-        return EngineFailed(what, report, f"{last.stdout}\n{last.stderr}" if last is not None else str(error))
+        output = f"{last.stdout}\n{last.stderr}" if last is not None else str(error)
+        return EngineFailed(what, self._provider, report, output)
 
     def _tell_cancel(self) -> None:
         self._progress.step("telling the engine to stop; it finishes the calls that are under way")

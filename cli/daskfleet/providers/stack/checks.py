@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import ParamSpec
+
 from daskfleet.errors import FleetError
 from daskfleet.providers.stack.cloud import Check, Cloud
 from daskfleet.providers.stack.engine import EngineMissing, find_engine
 from daskfleet_stacks.spec import FleetSpec
+
+P = ParamSpec("P")
 
 
 def run_checks(cloud: Cloud, spec: FleetSpec) -> list[Check]:
@@ -19,6 +24,14 @@ def check_engine() -> Check:
         return Check("engine", found=str(find_engine()))
     except EngineMissing as error:
         return Check("engine", str(error))
+
+
+def guard(name: str, ask: Callable[P, Check], *arguments: P.args, **named: P.kwargs) -> Check:
+    """What a check finds, also where asking fails."""
+    try:
+        return ask(*arguments, **named)
+    except FleetError as error:
+        return Check(name, str(error))
 
 
 def require_checks(cloud: Cloud, spec: FleetSpec) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from daskfleet.errors import FleetError
 from daskfleet.providers.base import Check
 from daskfleet_stacks.connection import Connection
 from daskfleet_stacks.spec import FleetSpec
@@ -63,8 +64,21 @@ class Resources:
 
     region: str
     log_group: str
+    """How the cloud calls where the nodes' logs are."""
     scheduler_machine: str
     groups: tuple[GroupResources, ...]
+    account: str = ""
+    """The project or the subscription that it is in, in a cloud that has them."""
+
+
+@dataclass(frozen=True)
+class Shortage:
+    """Why a group has fewer machines than it wants."""
+
+    reason: str
+    """As the cloud says it."""
+    on_spot: bool = False
+    """Whether it is the spot market that has none, so that on-demand machines may help."""
 
 
 @dataclass(frozen=True)
@@ -96,15 +110,60 @@ class StoredConnection:
     """Seconds since the epoch."""
 
 
+NOT_READABLE = (KeyError, TypeError, ValueError, AttributeError)
+"""What reading the `resources` of a stack fails with that another version has made."""
+
+
+def describe_other_version(error: Exception) -> FleetError:
+    """What is told then."""
+    return FleetError(
+        f"the fleet was made by another version of daskfleet: its `resources` lack {error}. Use that version, or "
+        "`daskfleet up FILE` with this one."
+    )
+
+
 class Cloud(ABC):
     """What one cloud is asked directly. Every error that a person can mend is a `FleetError`."""
 
     name: ClassVar[str]
+    group_type: ClassVar[str]
+    """What of a stack's resource types the machines of a worker group are made by."""
+    id_keys: ClassVar[tuple[str, ...]]
+    """Outputs of a stack's resources, besides their ids, by which the cloud may call them."""
+    made_by_groups: ClassVar[tuple[str, ...]]
+    """Kinds of things that a worker group makes by itself: no stack knows of them."""
+    makes_groups_whole: ClassVar[bool] = False
+    """Whether a worker group is made only where all machines come that it begins with, so that it better begins without
+    any: they may be scarce."""
+    poll_seconds: ClassVar[float] = 2.0
+    """How often the logs and the machines may be asked for."""
 
     def __init__(self, region: str) -> None:
         self.region = region
 
+    @property
+    def account(self) -> str:
+        """The project or the subscription that is asked, in a cloud that has them; otherwise empty."""
+        return ""
+
+    @property
+    def place(self) -> str:
+        """Where this is, for people."""
+        return f"{self.name} {self.region}"
+
+    @property
+    def options(self) -> str:
+        """How a command line says where this is."""
+        return f"--provider {self.name} --region {self.region}"
+
     # Before anything is made
+
+    def settle(self, spec: FleetSpec) -> FleetSpec:
+        """The spec with what it leaves to the credentials decided, so that it means the same with others."""
+        return spec
+
+    def heed(self, spec: Mapping[str, Any]) -> None:  # noqa: B027 - a cloud that needs nothing of it
+        """Take note of what a fleet uses besides its own things and leaves its traces on, as its spec says."""
 
     @abstractmethod
     def check(self, spec: FleetSpec) -> list[Check]:
@@ -141,12 +200,15 @@ class Cloud(ABC):
         """The machines of the fleet, with those that have just gone. One call, whatever their number."""
 
     @abstractmethod
-    def explain_shortages(self, groups: Iterable[GroupResources]) -> dict[str, str]:
+    def explain_shortages(self, groups: Iterable[GroupResources]) -> dict[str, Shortage]:
         """Why groups have fewer machines than they want, where the cloud says it."""
 
     @abstractmethod
     def take_on_demand(self, group: GroupResources) -> None:
         """Have all of a group's machines that the spot market has not given be on-demand. Safe to repeat."""
+
+    def try_again(self, groups: Iterable[GroupResources]) -> None:  # noqa: B027 - most clouds never give up
+        """Have groups try again that have given up on machines that they want."""
 
     @abstractmethod
     def read_console(self, machine: Machine) -> list[str]:

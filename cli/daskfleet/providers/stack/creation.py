@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from typing import Any
 
 from daskfleet.errors import FleetError
@@ -67,7 +68,7 @@ class Creation:
         # An update that changes no resource may change what the stack exports.
         if not (is_still and old is not None and old.complete and old.spec == state.spec):
             # What others have changed or deleted meanwhile is put back.
-            stack.up(load_program(), total=plan.total, refresh=not stack.made)
+            stack.up(load_program(self._cloud), total=plan.total, refresh=not stack.made)
         return self._finish(stack, state)
 
     def _read_old(self) -> StackState | None:
@@ -78,10 +79,11 @@ class Creation:
             return None
         if old is None or not old.region:  # Of a fleet that somebody handed over, the region may not be known.
             return old
-        if (old.provider, old.region) != (self._spec.provider, self._cloud.region):
+        there = (old.provider, old.region, old.account)
+        if there != (self._spec.provider, self._cloud.region, self._cloud.account):
             raise FleetError(
-                f"fleet '{self._spec.name}' is in {old.provider} {old.region}, and a fleet does not move. Take it down "
-                "first, or choose another name."
+                f"fleet '{self._spec.name}' is in {' '.join(filter(None, there))}, and a fleet does not move. Take it "
+                "down first, or choose another name."
             )
         return old
 
@@ -89,7 +91,7 @@ class Creation:
         """The fleet's stack, and whether it is there; what is refused here leaves no trace."""
         is_new = not self._paths.root.exists()
         try:
-            stack = load_stack(self._spec.name, self._paths, self._progress)
+            stack = load_stack(self._spec.name, self._cloud.name, self._paths, self._progress)
             is_there = stack.open()
             if not is_there:
                 self._check_name_is_free()
@@ -103,12 +105,11 @@ class Creation:
         """Make sure that nothing in the region has the fleet's name: `down` goes by it."""
         found = self._cloud.find_strangers(self._spec.name)
         if found:
-            name, provider, region = self._spec.name, self._spec.provider, self._cloud.region
+            name, options = self._spec.name, self._cloud.options
             raise FleetError(
-                f"there is a fleet '{name}' in {region} already, of which this machine's stacks know nothing "
-                f"({', '.join(found[:3])}). If it is somebody's, choose another name, or use it: `daskfleet connect "
-                f"{name} --provider {provider} --region {region}`. If it is what is left of yours: `daskfleet down "
-                f"{name} --provider {provider} --region {region}`."
+                f"there is a fleet '{name}' in {self._cloud.region} already, of which this machine's stacks know "
+                f"nothing ({', '.join(found[:3])}). If it is somebody's, choose another name, or use it: `daskfleet "
+                f"connect {name} {options}`. If it is what is left of yours: `daskfleet down {name} {options}`."
             )
 
     def _write_wanted(self, old: StackState | None) -> StackState:
@@ -125,6 +126,7 @@ class Creation:
         state = StackState(
             provider=self._spec.provider,
             region=self._cloud.region,
+            account=self._cloud.account,
             spec=dump_spec(self._spec),
             created=old.created if old is not None else time.time(),
             groups=groups,
@@ -140,11 +142,13 @@ class Creation:
 
     def _plan(self, stack: FleetStack, old: StackState | None) -> tuple[Plan, bool]:
         """What would change, and whether the engine would change nothing at all."""
-        if not stack.made and is_half_made(stack.read_state()):
-            # What it made and did not write down is in the way: a machine with the scheduler's address.
+        was_stopped = old is not None and not old.complete
+        if not stack.made and (was_stopped or is_half_made(stack.read_state())):
+            # What it made and did not write down is in the way: a machine with the scheduler's address. Some providers
+            # forget what they asked for when they cannot hear how it ended.
             remove_strays(self._spec.name, self._cloud, stack, self._progress)
         self._progress.step("planning")
-        report = stack.preview(load_program(), refresh=not stack.made)
+        report = stack.preview(load_program(self._cloud), refresh=not stack.made)
         groups = old.resources.groups if old is not None else ()
         counts = plan_counts(self._wanted, self._cloud.count_machines(groups)) if groups else []
         openings = [] if stack.made else self._cloud.find_openings(self._spec.name)
@@ -183,9 +187,12 @@ class Creation:
     def _apply_counts(self, state: StackState) -> None:
         """One call for each group that has another number of machines than is wanted."""
         groups = state.resources.groups
-        for change in plan_counts(self._wanted, self._cloud.count_machines(groups)):
-            self._progress.step(f"group {change.group}: {change.before} to {change.after} machines")
-            self._cloud.set_count(next(group for group in groups if group.name == change.group), change.after)
+        changes = {change.group: change for change in plan_counts(self._wanted, self._cloud.count_machines(groups))}
+        for group in groups:
+            if change := changes.get(group.name):
+                self._progress.step(f"group {group.name}: {change.before} to {change.after} machines")
+                self._cloud.set_count(group, change.after)
+        self._cloud.try_again(group for group in groups if group.name not in changes)
 
 
 def dump_spec(spec: FleetSpec) -> dict[str, Any]:
@@ -193,8 +200,8 @@ def dump_spec(spec: FleetSpec) -> dict[str, Any]:
     return {"name": spec.name, "provider": spec.provider} | spec.model_dump(mode="json", exclude_defaults=True)
 
 
-def load_program() -> Any:
-    """The program that makes the resources, as `pulumi up` runs it."""
+def load_program(cloud: Cloud) -> Callable[[], None]:
+    """The program that makes the resources, as `pulumi up` runs it; the groups are given their counts after."""
     from daskfleet_stacks.deploy import deploy
 
-    return deploy
+    return lambda: deploy(empty=cloud.makes_groups_whole)

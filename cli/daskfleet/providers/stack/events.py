@@ -119,9 +119,13 @@ def note_event(report: EngineReport, event: EngineEvent) -> None:
             report.warnings.append(text)
 
 
-def find_drift(report: EngineReport) -> list[Step]:
-    """What a refresh found to be otherwise than the state says."""
-    return [step for step in report.results if step.operation in ("update", "delete")]
+def find_drift(refresh: EngineReport, plan: EngineReport) -> list[Step]:
+    """What a refresh found to be otherwise than the state says, and an update would put back.
+
+    The rest is nobody's change of the fleet: how many machines a group has come to, or what else now uses a thing.
+    """
+    changed = {step.urn for step in plan.steps if step.operation not in STILL}
+    return [step for step in refresh.results if step.operation in ("update", "delete") and step.urn in changed]
 
 
 def describe_progress(event: EngineEvent, done: int, total: int | None) -> str | None:

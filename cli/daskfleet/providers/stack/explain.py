@@ -2,93 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
+from daskfleet.providers.stack.failures import ENGINE, Pattern
 from daskfleet.providers.stack.redact import redact
 
-Kind = Literal["credentials", "denied", "quota", "capacity", "throttled", "state", "other"]
-
 LONGEST = 600
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """How one kind of failure is told apart, and what can be done."""
-
-    kind: Kind
-    matches: re.Pattern[str]
-    remedy: str
-
-
-PATTERNS = (
-    Pattern(
-        "credentials",
-        re.compile(
-            r"ExpiredToken|RequestExpired|InvalidClientTokenId|AuthFailure|UnrecognizedClientException"
-            r"|InvalidAccessKeyId|SignatureDoesNotMatch|[Nn]o valid credential sources?|NoCredentialProviders"
-            r"|token .{0,40}expired|failed to refresh cached credentials|get credentials"
-        ),
-        "the credentials are missing or have expired. Renew them (`aws sso login`, AWS_PROFILE or the AWS_… "
-        "variables), and say the same command again: it goes on where it stopped",
-    ),
-    Pattern(
-        "denied",
-        re.compile(r"AccessDenied|UnauthorizedOperation|is not authorized to perform|AuthorizationError|explicit deny"),
-        "this identity may not do that. Have the action allowed, or use another identity; docs: the permissions that a "
-        "person needs",
-    ),
-    Pattern(
-        "throttled",
-        re.compile(r"Throttling|RequestLimitExceeded|TooManyRequests|SlowDown|Rate exceeded"),
-        "the cloud is asked too often by this account just now. Say the same command again in a minute: it goes on",
-    ),
-    Pattern(
-        "quota",
-        re.compile(
-            r"VcpuLimitExceeded|InstanceLimitExceeded|LimitExceeded|ServiceQuotaExceeded|MaxSpotInstanceCountExceeded"
-            r"|AddressLimitExceeded|QuotaExceeded|maximum number of"
-        ),
-        "a quota of the account is used up. Ask for more in Service Quotas, remove what is not needed, or ask for less",
-    ),
-    Pattern(
-        "capacity",
-        re.compile(
-            r"InsufficientInstanceCapacity|InsufficientCapacity|SpotMaxPriceTooLow|no Spot capacity"
-            r"|UnfulfillableCapacity"
-        ),
-        "the cloud has no such machine free now. Name more instance types or zones, say `spot: fallback`, or try later",
-    ),
-    Pattern(
-        "state",
-        re.compile(r"passphrase must be set|incorrect passphrase|constructing secrets manager|decrypt"),
-        "the stack's state is encrypted by another passphrase: set PULUMI_CONFIG_PASSPHRASE or "
-        "PULUMI_CONFIG_PASSPHRASE_FILE to the one that it was made with",
-    ),
-    Pattern(
-        "state",
-        re.compile(
-            r"PULUMI_ACCESS_TOKEN must be set|not logged in|could not read current user|\[401\]|[Ii]nvalid access token"
-        ),
-        "the backend of `pulumi login` does not let you in. Log in anew, or set PULUMI_BACKEND_URL to another",
-    ),
-    Pattern(
-        "other",
-        re.compile(
-            r"no resource plugin|could not (?:load|download|find) plugin|failed to load plugin|plugin .{0,80}not found"
-        ),
-        "a plugin of the engine is missing and could not be downloaded. Look at the network, or install it: "
-        "`pulumi plugin install resource aws`, `pulumi plugin install resource tls`",
-    ),
-)
 
 _ACTIONS = (
     re.compile(r"not authorized to perform:? ([\w-]+:\w+)"),
     re.compile(r"You are not authorized to perform this operation.*?operation(?: error)? (\w[\w ]*\w: \w+)"),
     re.compile(r"operation error ([\w ]+): (\w+)"),
     re.compile(r"when calling the (\w+) operation"),
+    re.compile(r"Required '([\w.]+)' permission"),
+    re.compile(r"Permission '?([\w.]+)'? (?:denied|is required)"),
+    re.compile(r"authorization to perform action '([\w./]+)'"),
 )
 
 _NOISE = re.compile(
@@ -97,9 +27,19 @@ _NOISE = re.compile(
 )
 
 
-def find_kind(text: str) -> Pattern | None:
-    """The kind of failure that the text is of."""
-    return next((pattern for pattern in PATTERNS if pattern.matches.search(text)), None)
+def find_kind(text: str, provider: str) -> Pattern | None:
+    """The kind of failure that the text is of, in the words of a provider or of the engine.
+
+    One cloud has words of another's for something else.
+    """
+    own: Sequence[Pattern] = importlib.import_module(f"daskfleet.providers.stack.{provider}.failures").PATTERNS
+    return next((pattern for pattern in (*own, *ENGINE) if pattern.matches.search(text)), None)
+
+
+def is_scarce(said: str, provider: str) -> bool:
+    """Whether there is not enough of something, rather than anything wrong."""
+    found = find_kind(said, provider)
+    return found is not None and found.kind in ("capacity", "quota")
 
 
 def find_action(text: str) -> str | None:
@@ -111,11 +51,12 @@ def find_action(text: str) -> str | None:
     return None
 
 
-def explain_failure(errors: Sequence[str], output: str = "") -> str:
+def explain_failure(errors: Sequence[str], provider: str, output: str = "") -> str:
     """What went wrong and what to do, for every error that the engine told, without secrets.
 
     Args:
         errors: the engine's diagnostics.
+        provider: whose words they are in.
         output: what it printed, for where it gave up before it had any.
     """
     texts = [text for text in (_clean(each) for each in errors) if text] or _find_error_lines(output)
@@ -123,7 +64,7 @@ def explain_failure(errors: Sequence[str], output: str = "") -> str:
         texts = [text for text in texts if "exited prematurely" not in text] or texts
     lines, remedies = [], []
     for text in dict.fromkeys(texts):
-        found = find_kind(text)
+        found = find_kind(text, provider)
         action = find_action(text) if found is not None and found.kind == "denied" else None
         refused = f"{action} was refused: " if action else ""
         lines.append(refused + _shorten(text))

@@ -36,6 +36,21 @@ def parse_outputs(outputs: Mapping[str, Any], source: str) -> Connection:
         raise FleetError(f"{source} holds no connection of a fleet: {error}.") from None
 
 
+def parse_stored(text: str, place: str) -> tuple[Connection, Mapping[str, Any]]:
+    """The connection in the text of a fleet's own secret, and the fleet's resources. Pure.
+
+    Raises:
+        FleetError: it holds something else; the message holds nothing of it.
+    """
+    try:
+        data = json.loads(text)
+    except ValueError:
+        data = None
+    if not isinstance(data, dict):
+        raise FleetError(f"the secret {place} holds no connection: it is not JSON, or no object.")
+    return parse_outputs(data, f"the secret {place}"), data.get("resources") or {}
+
+
 def write_connection(connection: Connection, paths: FleetPaths) -> Connection:
     """Write the connection's PEM texts and then the connection itself, private; returns it with paths."""
     make_private_folder(paths.root)

@@ -14,7 +14,6 @@ from daskfleet.providers.stack.nodes import SCHEDULER
 from daskfleet.providers.stack.state import StackState
 from daskfleet_images.node.marks import parse_marks
 
-POLL_SECONDS = 2.0
 LATE_SECONDS = 60.0
 """Lines may arrive that much later than they were written."""
 
@@ -99,4 +98,4 @@ def _follow(
                 yield from _split(event)
         if over:
             return
-        time.sleep(POLL_SECONDS)
+        time.sleep(cloud.poll_seconds)

@@ -30,7 +30,7 @@ def may_have_stack(paths: FleetPaths) -> bool:
     return has_own_backend() or read_chosen_backend(os.environ) is not None
 
 
-def load_stack(name: str, paths: FleetPaths, progress: Progress) -> FleetStack:
+def load_stack(name: str, provider: str, paths: FleetPaths, progress: Progress) -> FleetStack:
     """The fleet's stack, where the engine and its backend are found; it need not exist.
 
     Raises:
@@ -42,4 +42,4 @@ def load_stack(name: str, paths: FleetPaths, progress: Progress) -> FleetStack:
     backend = find_backend()
     from daskfleet.providers.stack.automation import FleetStack
 
-    return FleetStack(name, stack_folder(paths), backend, engine, progress)
+    return FleetStack(name, provider, stack_folder(paths), backend, engine, progress)

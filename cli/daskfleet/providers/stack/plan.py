@@ -12,6 +12,9 @@ from daskfleet.providers.stack.events import Step
 
 CHANGES = ("create", "replace", "update", "delete")
 _MARKS = {"create": "+", "replace": "±", "update": "~", "delete": "-"}
+INSTANCES = ("ec2.Instance", "compute.Instance", "compute.VirtualMachine")
+"""What a scheduler's machine is, in each cloud."""
+
 _REPLACING = ("replace", "create-replacement", "delete-replaced")
 
 
@@ -48,7 +51,7 @@ class Plan:
     def replaces_scheduler(self) -> bool:
         """Whether the scheduler would be another, without what it holds."""
         steps = (*self.changes["replace"], *self.changes["delete"])
-        return any(step.kind == "ec2.Instance" and step.name.endswith("-scheduler") for step in steps)
+        return any(step.kind in INSTANCES and step.name.endswith("-scheduler") for step in steps)
 
     def render(self) -> tuple[str, ...]:
         """For a person."""

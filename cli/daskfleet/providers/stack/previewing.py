@@ -9,7 +9,7 @@ from daskfleet.progress import Progress
 from daskfleet.providers.stack.checks import require_checks
 from daskfleet.providers.stack.cloud import Cloud
 from daskfleet.providers.stack.creation import dump_spec, load_program
-from daskfleet.providers.stack.events import find_drift
+from daskfleet.providers.stack.events import EngineReport, find_drift
 from daskfleet.providers.stack.places import load_stack, stack_folder
 from daskfleet.providers.stack.plan import CountChange, Plan, build_plan, plan_counts
 from daskfleet.providers.stack.state import read_state
@@ -24,7 +24,7 @@ def preview_fleet(spec: FleetSpec, cloud: Cloud, paths: FleetPaths, progress: Pr
     is_new = not paths.root.exists()
     settings = stack_folder(paths) / f"Pulumi.{spec.name}.yaml"
     before = settings.read_bytes() if settings.exists() else None
-    stack = load_stack(spec.name, paths, progress)
+    stack = load_stack(spec.name, cloud.name, paths, progress)
     made = False
     try:
         if not stack.open():
@@ -32,10 +32,16 @@ def preview_fleet(spec: FleetSpec, cloud: Cloud, paths: FleetPaths, progress: Pr
             made = True
         stack.configure(dump_spec(spec))
         progress.step("planning")
-        drift = find_drift(stack.preview_refresh()) if refresh and not made else []
-        report = stack.preview(load_program(), refresh=refresh and not made)
+        found = stack.preview_refresh() if refresh and not made else EngineReport()
+        report = stack.preview(load_program(cloud), refresh=refresh and not made)
         openings = cloud.find_openings(spec.name) if not made else []
-        return build_plan(spec.name, report.steps, _plan_counts(spec, cloud, paths), openings=openings, drift=drift)
+        return build_plan(
+            spec.name,
+            report.steps,
+            _plan_counts(spec, cloud, paths),
+            openings=openings,
+            drift=find_drift(found, report),
+        )
     finally:
         if made:
             stack.remove()

@@ -13,7 +13,7 @@ from daskfleet.lock import lock_fleet
 from daskfleet.progress import Progress
 from daskfleet.providers.base import Check, Confirm, Declined, FleetStatus, LogLines, Provider, Summary
 from daskfleet.providers.stack.cloud import Cloud
-from daskfleet.providers.stack.clouds import load_cloud
+from daskfleet.providers.stack.clouds import load_cloud, load_cloud_of_spec, load_cloud_of_state
 from daskfleet.providers.stack.plan import Plan
 from daskfleet.providers.stack.remembered import load_state
 from daskfleet.providers.stack.state import read_state
@@ -32,9 +32,10 @@ class StackProvider(Provider):
     WATCH_SECONDS: ClassVar[float] = 5.0
     UNIT: ClassVar[str] = "machine"
 
-    def __init__(self, provider: str, region: str | None = None) -> None:
+    def __init__(self, provider: str, region: str | None = None, account: str | None = None) -> None:
         self._provider = provider
         self._region = region
+        self._account = account or ""
 
     def up(
         self,
@@ -50,7 +51,8 @@ class StackProvider(Provider):
 
         timeout = self.UP_SECONDS if timeout is None else timeout
         paths = fleet_paths(spec.name)
-        cloud = load_cloud(self._provider, spec.region)  # type: ignore[attr-defined]
+        cloud = _open_cloud(spec)
+        spec = cloud.settle(spec)
         creation = Creation(spec, cloud, paths, progress)
         try:
             with lock_fleet(spec.name, timeout=LOCK_SECONDS, on_wait=progress.step):
@@ -87,14 +89,15 @@ class StackProvider(Provider):
     def preview(self, spec: FleetSpec, progress: Progress, *, refresh: bool = False) -> Plan:
         from daskfleet.providers.stack.previewing import preview_fleet
 
-        cloud = load_cloud(self._provider, spec.region)  # type: ignore[attr-defined]
+        cloud = _open_cloud(spec)
+        spec = cloud.settle(spec)
         with lock_fleet(spec.name, timeout=LOCK_SECONDS, on_wait=progress.step):
             return preview_fleet(spec, cloud, fleet_paths(spec.name), progress, refresh=refresh)
 
     def check(self, spec: FleetSpec) -> list[Check]:
         from daskfleet.providers.stack.checks import run_checks
 
-        return run_checks(load_cloud(self._provider, spec.region), spec)  # type: ignore[attr-defined]
+        return run_checks(_open_cloud(spec), spec)
 
     def down(self, name: str, progress: Progress, *, confirm: Confirm | None = None) -> bool:
         return self._tear_down(name, None, progress, confirm=confirm)
@@ -105,13 +108,13 @@ class StackProvider(Provider):
         paths = fleet_paths(name)
         with lock_fleet(name, timeout=LOCK_SECONDS, on_wait=progress.step):
             if cloud is None:
-                cloud = load_cloud(self._provider, self._find_region(name, paths))
+                cloud = self._find_cloud(name, paths)
             return Teardown(name, cloud, paths, progress).run(confirm)
 
-    def _find_region(self, name: str, paths: FleetPaths) -> str:
-        """The region that the fleet is in: as it was given, or as this machine remembers."""
+    def _find_cloud(self, name: str, paths: FleetPaths) -> Cloud:
+        """The cloud that the fleet is in: as it was given, or as this machine remembers."""
         if self._region is not None:
-            return self._region
+            return load_cloud(self._provider, self._region, self._account)
         try:
             state = read_state(paths)
         except StateDamaged:
@@ -121,7 +124,7 @@ class StackProvider(Provider):
                 f"nothing here says which region fleet '{name}' is in; say `--provider {self._provider} --region "
                 "REGION`."
             )
-        return state.region
+        return load_cloud_of_state(state)
 
     def read_spec(self, name: str) -> FleetSpec:
         from daskfleet_stacks.spec import parse_fleet_spec
@@ -172,4 +175,11 @@ class StackProvider(Provider):
         from daskfleet.providers.stack.logs import read_logs
 
         state = load_state(name)
-        return read_logs(load_cloud(state.provider, state.region), name, state, node, lines=lines, follow=follow)
+        return read_logs(load_cloud_of_state(state), name, state, node, lines=lines, follow=follow)
+
+
+def _open_cloud(spec: FleetSpec) -> Cloud:
+    from daskfleet_stacks.spec.cloud import CloudFleetSpec
+
+    assert isinstance(spec, CloudFleetSpec)
+    return load_cloud_of_spec(spec)

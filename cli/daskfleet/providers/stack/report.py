@@ -9,6 +9,7 @@ from daskfleet.errors import FleetError
 from daskfleet.providers.stack.cloud import Cloud, Resources
 from daskfleet.providers.stack.nodes import EXPLAINED, SCHEDULER, MissingNode, Outlook, Trouble
 from daskfleet.providers.stack.redact import redact
+from daskfleet_images.node.marks import parse_marks
 
 SHOWN_NODES = 3
 """Nodes of one trouble that are told one by one: a hundred of the same help nobody."""
@@ -37,7 +38,7 @@ def report_failure(cloud: Cloud, fleet: str, resources: Resources, outlook: Outl
         short = [group for group in resources.groups if group.name in outlook.not_launched]
         refusals = cloud.explain_shortages(short)
         for group, count in outlook.not_launched.items():
-            said = refusals.get(group, "the cloud has launched none and says nothing")
+            said = refusals[group].reason if group in refusals else "the cloud has launched none and says nothing"
             lines.append(f"{_count(count, 'machine')} of group {group} not launched: {redact(said)}")
         if refusals:
             lines.append(
@@ -80,7 +81,7 @@ def _read_last_lines(cloud: Cloud, resources: Resources, node: MissingNode) -> l
     with contextlib.suppress(FleetError):  # The report must come also where the log cannot be read.
         if node.marks.phases:
             events = cloud.read_tail(resources.log_group, machine.group or SCHEDULER, machine.node, 3 * SHOWN_LINES)
-            found = [event.message.rstrip() for event in events if not event.message.startswith('{"phase"')]
+            found = [event.message.rstrip() for event in events if not parse_marks([event.message])]
         else:
             console = cloud.read_console(machine)
             found = [line for line in console if NODE in line] or console

@@ -13,7 +13,7 @@ from daskfleet.progress import Progress, Quiet
 from daskfleet.providers.base import WorkerStatus
 from daskfleet.providers.scheduler import ask_workers, order_by_idleness, retire_workers
 from daskfleet.providers.stack.cloud import Cloud, GroupResources, Machine
-from daskfleet.providers.stack.clouds import load_cloud
+from daskfleet.providers.stack.clouds import load_cloud_of_state
 from daskfleet.providers.stack.remembered import load_state
 from daskfleet.providers.stack.state import StackState, change_counts
 from daskfleet.providers.stack.waiting import Waiter
@@ -32,7 +32,7 @@ def scale_group(name: str, group: str, count: int, progress: Progress, *, timeou
     with lock_fleet(name, on_wait=progress.step):
         state = load_state(name)
         resources = find_group(state, name, group)
-        cloud = load_cloud(state.provider, state.region)
+        cloud = load_cloud_of_state(state)
         there = cloud.count_machines([resources])
         if group not in there:
             raise FleetError(
@@ -48,8 +48,10 @@ def scale_group(name: str, group: str, count: int, progress: Progress, *, timeou
     waiter = Waiter(cloud, name, state.resources, {group: count}, progress, fallback=state.fallback_groups)
     if count > before and timeout > 0:
         waiter.wait(timeout, 1.0)
-    elif count == before and group in state.fallback_groups:  # Whoever asks once more has not got them.
-        waiter.relieve()
+    elif count == before:  # Whoever asks once more has not got them.
+        if group in state.fallback_groups:
+            waiter.relieve()
+        cloud.try_again([resources])
 
 
 def _shrink(cloud: Cloud, fleet: str, group: GroupResources, fewer: int, progress: Progress) -> None:
@@ -109,7 +111,7 @@ def remove_workers(name: str, workers: Collection[str]) -> None:
     """Remove these workers with their machines; one that is not alone on its machine goes when all of it may."""
     with lock_fleet(name):
         state = load_state(name)
-        cloud = load_cloud(state.provider, state.region)
+        cloud = load_cloud_of_state(state)
         connection, known = _ask_scheduler(name)
         machines = [each for each in cloud.list_machines(name) if each.group is not None and is_there(each)]
         named = name_all(machines, known, state)
@@ -128,7 +130,7 @@ def list_workers(name: str) -> dict[str, tuple[str, ...]]:
     """The workers of each group that has machines, by name, also before they have registered."""
     state = load_state(name)
     _, known = _ask_scheduler(name)
-    machines = [each for each in load_cloud(state.provider, state.region).list_machines(name) if is_there(each)]
+    machines = [each for each in load_cloud_of_state(state).list_machines(name) if is_there(each)]
     named = name_all(machines, known, state)
     return {
         group.name: tuple(worker for machine in machines if machine.group == group.name for worker in named[machine.id])

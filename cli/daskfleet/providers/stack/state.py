@@ -38,6 +38,8 @@ class StackState(_Model):
     version: Literal[1] = 1
     provider: str
     region: str
+    account: str = ""
+    """The project or the subscription that it is in, in a cloud that has them."""
     spec: dict[str, Any] | None
     """The spec, as given; `None` for a fleet that somebody else made."""
     created: float
@@ -69,7 +71,7 @@ class StackState(_Model):
     def resources(self) -> Resources:
         """What the cloud is asked about."""
         groups = tuple(GroupResources(each.name, each.id, each.workers_per_machine) for each in self.groups if each.id)
-        return Resources(self.region, self.log_group, self.scheduler_machine, groups)
+        return Resources(self.region, self.log_group, self.scheduler_machine, groups, self.account)
 
 
 def read_state(paths: FleetPaths) -> StackState | None:
@@ -107,6 +109,7 @@ def apply_resources(state: StackState, resources: Resources) -> StackState:
         update={
             "groups": groups,
             "region": resources.region,
+            "account": resources.account,
             "log_group": resources.log_group,
             "scheduler_machine": resources.scheduler_machine,
             "complete": True,

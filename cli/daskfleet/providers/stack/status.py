@@ -14,8 +14,8 @@ from daskfleet.home import FleetPaths
 from daskfleet.progress import Quiet
 from daskfleet.providers.base import FleetState, FleetStatus, GroupStatus, NodeStatus, WorkerStatus
 from daskfleet.providers.scheduler import ask_workers
-from daskfleet.providers.stack.cloud import Cloud, Machine
-from daskfleet.providers.stack.clouds import load_cloud
+from daskfleet.providers.stack.cloud import Cloud, Machine, Shortage
+from daskfleet.providers.stack.clouds import load_cloud_of_state
 from daskfleet.providers.stack.nodes import SCHEDULER, MarkBook
 from daskfleet.providers.stack.redact import redact
 from daskfleet.providers.stack.scaling import is_there, parse_host
@@ -38,7 +38,7 @@ class View:
     """Machines that each group wants; `None` where the cloud could not be asked."""
     workers: list[WorkerStatus] | None = None
     """What the scheduler knows; `None` where it could not be asked."""
-    shortages: dict[str, str] = field(default_factory=dict)
+    shortages: dict[str, Shortage] = field(default_factory=dict)
     """What the cloud says where a group has fewer machines than it wants."""
     problems: list[str] = field(default_factory=list)
 
@@ -68,7 +68,7 @@ def look(name: str, state: StackState) -> View:
         asked = pool.submit(_ask_scheduler, name)
         if state.region and state.log_group:
             try:
-                _ask_cloud(load_cloud(state.provider, state.region), name, state, view)
+                _ask_cloud(load_cloud_of_state(state), name, state, view)
             except FleetError as error:
                 view.problems.append(f"the cloud cannot be asked: {error}")
         try:
@@ -108,8 +108,8 @@ def build_status(name: str, state: StackState, connection: Connection, view: Vie
             if group.id and group.name not in view.counts
         ]
     problems += [
-        f"group {group}: the cloud has not launched all of its machines: {redact(said)}"
-        for group, said in view.shortages.items()
+        f"group {group}: the cloud has not launched all of its machines: {redact(shortage.reason)}"
+        for group, shortage in view.shortages.items()
     ]
     problems += [f"node {node.name}: {node.failure}" for group in groups for node in group.nodes if node.failure]
     return FleetStatus(

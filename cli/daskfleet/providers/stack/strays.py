@@ -9,9 +9,6 @@ from daskfleet.progress import Progress
 from daskfleet.providers.stack.automation import FleetStack
 from daskfleet.providers.stack.cloud import Cloud, Leftover
 
-MADE_BY_GROUPS = ("instance", "volume", "network interface")
-"""Kinds of things that a worker group makes by itself: no stack knows of them."""
-
 
 def is_half_made(state: Mapping[str, Any]) -> bool:
     """Whether an update did not learn the end of a call, or did not finish something that it had begun. Pure.
@@ -32,7 +29,8 @@ def remove_strays(fleet: str, cloud: Cloud, stack: FleetStack, progress: Progres
     progress.step("an update was stopped half-way; looking at what it made")
     stack.refresh()
     # Parts first: rules of groups that name each other.
-    strays = find_strays([*cloud.find_parts(fleet), *cloud.find_leftovers(fleet)], stack.read_state())
+    found = [*cloud.find_parts(fleet), *cloud.find_leftovers(fleet)]
+    strays = find_strays(found, stack.read_state(), cloud)
     if strays:
         shown = ", ".join(str(each) for each in strays[:6])
         progress.step(f"removing what it had no time to write down: {shown}{' …' if len(strays) > 6 else ''}")
@@ -40,24 +38,26 @@ def remove_strays(fleet: str, cloud: Cloud, stack: FleetStack, progress: Progres
     return bool(strays)
 
 
-def find_strays(found: Iterable[Leftover], state: Mapping[str, Any]) -> list[Leftover]:
-    """What is not in the stack's state. Pure."""
-    known = set(_list_names(state))
-    has_group = any("autoscaling/group:Group" in str(each.get("type")) for each in state.get("resources") or ())
+def find_strays(found: Iterable[Leftover], state: Mapping[str, Any], cloud: Cloud) -> list[Leftover]:
+    """What is not in the stack's state. Pure.
+
+    Azure spells one identifier in several ways, now with small letters and now with capital ones.
+    """
+    known = {name.lower() for name in _list_names(state, cloud.id_keys)}
+    has_group = any(str(each.get("type")) == cloud.group_type for each in state.get("resources") or ())
     return [
-        each for each in found if known.isdisjoint((each.id, each.holder)) and not (has_group and _is_of_group(each))
+        each
+        for each in found
+        if known.isdisjoint((each.id.lower(), each.holder.lower()))
+        and not (has_group and each.group and each.kind in cloud.made_by_groups)
     ]
 
 
-def _is_of_group(leftover: Leftover) -> bool:
-    return bool(leftover.group) and leftover.kind in MADE_BY_GROUPS
-
-
-def _list_names(state: Mapping[str, Any]) -> Iterator[str]:
+def _list_names(state: Mapping[str, Any], keys: Iterable[str]) -> Iterator[str]:
     """Everything by which the cloud may call what is in the state."""
     for resource in state.get("resources") or ():
         yield str(resource.get("id"))
-        for key in ("arn", "name", "keyPairId", "allocationId"):
+        for key in keys:
             value = (resource.get("outputs") or {}).get(key)
             if isinstance(value, str):
                 yield value

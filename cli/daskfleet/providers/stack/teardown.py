@@ -64,7 +64,7 @@ class Teardown:
         """Remove what the stack knows of, and the stack; returns whether there was one."""
         if not may_have_stack(self._paths):
             return False
-        stack = load_stack(self._name, self._paths, self._progress)
+        stack = load_stack(self._name, self._cloud.name, self._paths, self._progress)
         if not stack.open():
             return False
         if stack.read_state().get("pending_operations"):
@@ -106,7 +106,7 @@ class Teardown:
 
     def _ask(self, left: list[Leftover], confirm: Confirm) -> bool:
         lines = (
-            f"this carries the tag of fleet '{self._name}' in {self._cloud.region}:",
+            f"this carries the tag of fleet '{self._name}' in {self._cloud.place}:",
             *(f"  - {each}" for each in left),
         )
         return confirm(Question(lines, "Remove all of it?", f"nothing of fleet '{self._name}' was removed"))

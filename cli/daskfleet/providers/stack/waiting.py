@@ -14,7 +14,6 @@ from daskfleet.providers.stack.nodes import MarkBook, Outlook, judge
 from daskfleet.providers.stack.redact import redact
 from daskfleet.providers.stack.report import report_failure
 
-POLL_SECONDS = 2.0
 LATE_SECONDS = 300.0
 """Marks may arrive that much later than they were written, or be written by a clock that is that much behind."""
 
@@ -111,7 +110,7 @@ class Waiter:
                 why = f"within {timeout:g} s" if over else "and those that are missing have given up"
                 text = report_failure(self._cloud, self._fleet, self._resources, outlook, why)
                 raise WorkersMissing(text) if outlook.scheduler_is_up else SchedulerMissing(text)
-            self._clock.sleep(POLL_SECONDS)
+            self._clock.sleep(self._cloud.poll_seconds)
 
     def relieve(self) -> None:
         """Take on-demand machines where the spot market has none and that is wanted; nothing is waited for."""
@@ -123,9 +122,9 @@ class Waiter:
         """Tell why machines are not launched; take on-demand ones where the spot market has none and that is wanted."""
         self._ask_at = self._clock.now() + SHORTAGE_SECONDS
         short = [group for group in self._resources.groups if group.name in outlook.not_launched]
-        for name, said in self._cloud.explain_shortages(short).items():
-            self._progress.step(f"group {name}: {redact(said)}")
-            if name in self._fallback and "spot" in said.lower():
+        for name, shortage in self._cloud.explain_shortages(short).items():
+            self._progress.step(f"group {name}: {redact(shortage.reason)}")
+            if name in self._fallback and shortage.on_spot:
                 count = outlook.not_launched[name]
                 self._progress.step(f"group {name}: taking {count} on-demand for what the spot market has not")
                 self._cloud.take_on_demand(next(group for group in short if group.name == name))

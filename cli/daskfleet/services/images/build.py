@@ -17,7 +17,7 @@ from typing import Any
 
 from daskfleet.errors import FleetError
 from daskfleet.progress import Progress
-from daskfleet.services.images import local_build, packer
+from daskfleet.services.images import azure, local_build, packer
 from daskfleet.services.images.environment import Environment, resolve_environment
 from daskfleet.services.images.logged import Program, run_logged
 from daskfleet.services.images.model import Image
@@ -110,8 +110,14 @@ def build_image(request: BuildRequest, progress: Progress) -> Built:
         }
         if request.provider == "local":
             variables = _prepare_local(request, arch, machine, workspace, progress)
+        if request.provider == "azure":
+            gallery = azure.connect(variables["azure_subscription_id"])
         output = _run(program, version, request.provider, {**common, **variables}, workspace, progress)
-        return _finish(request, arch, workspace, output, time.monotonic() - start)
+        built = _finish(request, arch, workspace, output, time.monotonic() - start)
+        if request.provider == "azure":
+            progress.step("putting the image into the gallery, and removing what packer made it of")
+            built = _publish(gallery, built, time.monotonic() - start)
+        return built
 
 
 def _prepare_local(
@@ -204,6 +210,20 @@ def _finish(request: BuildRequest, arch: str, workspace: Workspace, output: str,
         log=str(workspace.log),
         seconds=round(seconds, 1),
     )
+
+
+def _publish(gallery: Any, built: Built, seconds: float) -> Built:
+    """Make packer's managed image a version in a gallery, which is what fleets boot."""
+    if built.id is None or built.image is None:
+        missing = "packer does not tell what it made" if built.id is None else "the image does not say what it holds"
+        there = ", ".join(built.artifacts) or "nothing that is known of"
+        raise FleetError(
+            f"the image cannot be put into the gallery: {missing}. In the resource group there is {there}, and in "
+            f"{built.log} everything that packer said; build again."
+        )
+    identifier = azure.publish_image(gallery, built.id, built.image)
+    image = dataclasses.replace(built.image, id=identifier)
+    return dataclasses.replace(built, id=identifier, image=image, seconds=round(seconds, 1))
 
 
 def _read_report(path: Path, provider: str, image_id: str | None) -> Image | None:

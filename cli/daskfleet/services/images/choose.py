@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from daskfleet.errors import FleetError
 from daskfleet.services.images.model import Image
+from daskfleet_images.definitions import find_minor
 from daskfleet_stacks.connection import Versions
 
 PACKAGES = ("dask", "distributed", "cloudpickle")
@@ -25,7 +26,7 @@ def find_differences(image: Image, client: Versions, arch: str | None = None) ->
     differences = []
     if arch is not None and image.arch != arch:
         differences.append(f"it is for {image.arch}, and {arch} is wanted")
-    if _minor(image.python) != _minor(client.python):
+    if find_minor(image.python) != find_minor(client.python):
         differences.append(f"python is {image.python} in it and {client.python} here")
     for package in PACKAGES:
         theirs, own = getattr(image, package), getattr(client, package)
@@ -74,7 +75,3 @@ def find_defaults(images: Iterable[Image], client: Versions) -> set[str]:
         if key not in newest or newest[key].version < image.version:
             newest[key] = image
     return {image.id for image in newest.values()}
-
-
-def _minor(python: str) -> str:
-    return ".".join(python.split(".")[:2])

@@ -27,7 +27,7 @@ NODE_NEEDS = (
 CLOUD_NEEDS = {
     "local": (),
     "aws": ("botocore>=1.34", "watchtower>=3.4"),
-    "gcp": ("gcsfs>=2024.10",),
+    "gcp": ("google-auth>=2.29", "requests>=2.20"),
     "azure": ("adlfs>=2024.7",),
 }
 """What it must hold beside, by provider: with these a node asks its cloud for its secret and sends its log."""

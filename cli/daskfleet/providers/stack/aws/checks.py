@@ -6,13 +6,14 @@ A handful of calls that read; nothing of them grows with the fleet.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from daskfleet.errors import FleetError
 from daskfleet.providers.stack.aws.clients import Clients, explain_aws_errors
 from daskfleet.providers.stack.aws.image_check import check_image
 from daskfleet.providers.stack.aws.instance_types import TypeFacts, combine, parse_type
+from daskfleet.providers.stack.checks import guard
 from daskfleet.providers.stack.cloud import Check
 from daskfleet_stacks.spec import AwsFleetSpec, FleetSpec
 from daskfleet_stacks.spec.aws import AwsWorkerGroup
@@ -26,13 +27,13 @@ def check_fleet(clients: Clients, spec: FleetSpec) -> list[Check]:
     region = check_region(clients.region)
     if not region.ok:
         return [region]
-    credentials = _guard("credentials", lambda: check_credentials(clients))
+    credentials = guard("credentials", lambda: check_credentials(clients))
     if not credentials.ok:
         return [credentials, region]
     wanted: dict[str, tuple[str, ...]] = {SCHEDULER: (spec.scheduler.instance_type,)}
     wanted |= {group.name: group.instance_types for group in spec.workers}
     with ThreadPoolExecutor(max_workers=2) as pool:
-        is_open = pool.submit(_guard, "region", lambda: check_region_is_open(clients))
+        is_open = pool.submit(guard, "region", lambda: check_region_is_open(clients))
         try:
             facts = read_types(clients, {each for types in wanted.values() for each in types})
         except FleetError as error:
@@ -45,18 +46,10 @@ def check_fleet(clients: Clients, spec: FleetSpec) -> list[Check]:
         if all(name in facts for name in names) and (kind := combine([facts[name] for name in names])) is not None
     }
     images = [
-        _guard("image", lambda arch=arch, gpu=gpu: check_image(clients, spec.image, arch, gpu=gpu))  # type: ignore[misc]
+        guard("image", lambda arch=arch, gpu=gpu: check_image(clients, spec.image, arch, gpu=gpu))  # type: ignore[misc]
         for arch, gpu in sorted(kinds)
     ]
     return [credentials, is_open.result(), *types, *images]
-
-
-def _guard(name: str, ask: Callable[[], Check]) -> Check:
-    """What a check finds, also where asking fails."""
-    try:
-        return ask()
-    except FleetError as error:
-        return Check(name, str(error))
 
 
 def check_region(region: str) -> Check:

@@ -74,7 +74,7 @@ def explain_aws_errors() -> Iterator[None]:
     except exceptions.ClientError as error:
         told = error.response.get("Error", {})
         code, message = told.get("Code", ""), redact(told.get("Message", ""))
-        found = find_kind(f"{code} {message}")
+        found = find_kind(f"{code} {message}", "aws")
         remedy = found.remedy if found is not None else "look at the identity and the region that you use"
         raise FleetError(f"AWS refuses {error.operation_name}: {message} ({code}).\n  what to do: {remedy}.") from None
     except exceptions.BotoCoreError as error:

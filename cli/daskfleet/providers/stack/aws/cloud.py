@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from daskfleet.errors import FleetError
 from daskfleet.providers.stack.aws import checks, connections, leftovers, logs, machines, openings, parts
 from daskfleet.providers.stack.aws.clients import Clients
 from daskfleet.providers.stack.cloud import (
+    NOT_READABLE,
     Check,
     Cloud,
     GroupResources,
@@ -16,7 +16,9 @@ from daskfleet.providers.stack.cloud import (
     LogEvent,
     Machine,
     Resources,
+    Shortage,
     StoredConnection,
+    describe_other_version,
 )
 from daskfleet_stacks.connection import Connection
 from daskfleet_stacks.spec import FleetSpec
@@ -26,6 +28,9 @@ class AwsCloud(Cloud):
     """One region of AWS."""
 
     name: ClassVar[str] = "aws"
+    group_type: ClassVar[str] = "aws:autoscaling/group:Group"
+    id_keys: ClassVar[tuple[str, ...]] = ("arn", "name", "keyPairId", "allocationId")
+    made_by_groups: ClassVar[tuple[str, ...]] = ("instance", "volume", "network interface")
 
     def __init__(self, region: str) -> None:
         super().__init__(region)
@@ -48,11 +53,8 @@ class AwsCloud(Cloud):
                     for name, group in data["groups"].items()
                 ),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise FleetError(
-                f"the fleet was made by another version of daskfleet: its `resources` lack {error}. Use that version, "
-                "or `daskfleet up FILE` with this one."
-            ) from None
+        except NOT_READABLE as error:
+            raise describe_other_version(error) from None
 
     def count_machines(self, groups: Sequence[GroupResources]) -> dict[str, int]:
         return machines.count_machines(self._clients, groups)
@@ -66,7 +68,7 @@ class AwsCloud(Cloud):
     def list_machines(self, fleet: str) -> list[Machine]:
         return machines.list_machines(self._clients, fleet)
 
-    def explain_shortages(self, groups: Iterable[GroupResources]) -> dict[str, str]:
+    def explain_shortages(self, groups: Iterable[GroupResources]) -> dict[str, Shortage]:
         return machines.explain_shortages(self._clients, groups)
 
     def take_on_demand(self, group: GroupResources) -> None:

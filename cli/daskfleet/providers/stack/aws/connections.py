@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from daskfleet.errors import FleetError
 from daskfleet.providers.stack.aws.clients import Clients, explain_aws_errors, find_tag
 from daskfleet.providers.stack.aws.tags import FLEET_TAG, ROLE_TAG
 from daskfleet.providers.stack.cloud import StoredConnection
-from daskfleet.providers.stack.files import parse_outputs
+from daskfleet.providers.stack.files import parse_stored
 from daskfleet_stacks.connection import Connection
 
 
@@ -48,10 +46,4 @@ def read_connection(clients: Clients, stored: StoredConnection) -> tuple[Connect
     """
     with explain_aws_errors():
         answer = clients.get("secretsmanager").get_secret_value(SecretId=stored.place)
-    try:
-        data = json.loads(answer.get("SecretString") or "")
-    except ValueError:
-        data = None
-    if not isinstance(data, dict):
-        raise FleetError(f"the secret {stored.place} holds no connection: it is not JSON, or no object.")
-    return parse_outputs(data, f"the secret {stored.place}"), data.get("resources") or {}
+    return parse_stored(answer.get("SecretString") or "", stored.place)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 from daskfleet.providers.stack.aws.clients import Clients, explain_aws_errors, find_tag
 from daskfleet.providers.stack.cloud import Check
+from daskfleet.providers.stack.images import check_family, describe_differences
 from daskfleet.services.images import aws as images
-from daskfleet.services.images.choose import NoFittingImage, choose_image
-from daskfleet_stacks.connection import Versions
 from daskfleet_stacks.spec.aws import AwsImage
 from daskfleet_stacks.versions import read_own_versions
 
-FAMILY, GPU_FAMILY = "daskfleet", "daskfleet-gpu"
 TAGS = ("python", "dask", "distributed", "cloudpickle")
 
 
@@ -22,7 +18,8 @@ def check_image(clients: Clients, image: AwsImage, arch: str, *, gpu: bool) -> C
     """Look for the image that machines of an architecture would boot."""
     name = f"image for {arch}{' with GPUs' if gpu else ''}"
     if image.id is None and image.name is None and image.ssm_parameter is None:
-        return _check_family(clients, image.family or (GPU_FAMILY if gpu else FAMILY), arch, name)
+        ec2 = clients.get("ec2")
+        return check_family("aws", lambda family: images.list_images(ec2, family), image.family, arch, name, gpu=gpu)
     found = _find(clients, image)
     if found is None:
         what = image.id or image.name or image.ssm_parameter
@@ -43,27 +40,6 @@ def check_image(clients: Clients, image: AwsImage, arch: str, *, gpu: bool) -> C
         )
     held = {tag: find_tag(found, f"daskfleet:{tag}") or "" for tag in TAGS}
     return Check(name, found=f"{found['ImageId']}{describe_differences(held, read_own_versions())}")
-
-
-def describe_differences(held: Mapping[str, str], client: Versions) -> str:
-    """What of an image that somebody chose does not fit this client, to be told: scripts may run elsewhere. Pure."""
-    own = dataclasses.asdict(client) | {"python": ".".join(client.python.split(".")[:2])}
-    differences = [
-        f"{package} {version} (here {own[package]})"
-        for package, version in held.items()
-        if own[package] != (".".join(version.split(".")[:2]) if package == "python" else version)
-    ]
-    return f", with {', '.join(differences)}: scripts need the same versions as the image" if differences else ""
-
-
-def _check_family(clients: Clients, family: str, arch: str, name: str) -> Check:
-    try:
-        chosen = choose_image(
-            images.list_images(clients.get("ec2"), family), family, arch, read_own_versions(), provider="aws"
-        )
-    except NoFittingImage as error:
-        return Check(name, f"image: {error}")
-    return Check(name, found=f"{chosen.name} ({chosen.id})")
 
 
 def _find(clients: Clients, image: AwsImage) -> dict[str, Any] | None:

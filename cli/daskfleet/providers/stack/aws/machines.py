@@ -8,7 +8,7 @@ from typing import Any
 
 from daskfleet.providers.stack.aws.clients import Clients, explain_aws_errors, find_tag, is_missing
 from daskfleet.providers.stack.aws.tags import FLEET_TAG, GROUP_TAG, ROLE_TAG
-from daskfleet.providers.stack.cloud import GroupResources, Machine, MachineState
+from daskfleet.providers.stack.cloud import GroupResources, Machine, MachineState, Shortage
 
 STATES: dict[str, MachineState] = {
     "pending": "starting",
@@ -101,7 +101,7 @@ def name_node(address: str) -> str:
     return f"ip-{address.replace('.', '-')}"
 
 
-def explain_shortages(clients: Clients, groups: Iterable[GroupResources]) -> dict[str, str]:
+def explain_shortages(clients: Clients, groups: Iterable[GroupResources]) -> dict[str, Shortage]:
     """What the newest activities of each group say, where they failed."""
     found = {}
     for group in groups:
@@ -111,7 +111,7 @@ def explain_shortages(clients: Clients, groups: Iterable[GroupResources]) -> dic
             )
         said = find_refusal(answer["Activities"])
         if said:
-            found[group.name] = said
+            found[group.name] = Shortage(said, on_spot="spot" in said.lower())
     return found
 
 

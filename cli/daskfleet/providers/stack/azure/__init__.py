@@ -1,0 +1,1 @@
+"""What Azure is asked directly: groups and machines, logs, what is left, checks before anything is made."""

@@ -1,0 +1,1 @@
+"""Microsoft.ManagedIdentity, Microsoft.Authorization and Entra ID: who asks, and what they may do."""

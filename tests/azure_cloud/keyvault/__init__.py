@@ -1,0 +1,1 @@
+"""Microsoft.KeyVault, and the secrets of its vaults."""

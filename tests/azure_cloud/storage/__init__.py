@@ -1,0 +1,1 @@
+"""Microsoft.Storage, and the blobs of its accounts."""

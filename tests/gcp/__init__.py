@@ -1,0 +1,1 @@
+"""Fleets in Google Cloud: what the suite for every cloud needs of it, and what only this cloud has."""

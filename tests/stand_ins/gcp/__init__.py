@@ -1,0 +1,1 @@
+"""Pulumi's plugin for Google Cloud."""
