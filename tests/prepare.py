@@ -17,11 +17,13 @@ from engine.engine import require_engine
 from harness import find_cache
 from image.built import build_image
 from image.current_packer import require_current_packer
+from machines.base import require_base_root
 
 BUILDS: dict[str, Callable[[Path], object]] = {
     "the Pulumi engine": require_engine,
     "packer with its plugins": require_current_packer,
     "the machine image": build_image,
+    "the small Debian": require_base_root,
 }
 
 

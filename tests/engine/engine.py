@@ -19,7 +19,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from go_programs import keep_programs, render_go_environment, require_go, run
+from go_programs import render_go_environment, require_go, run
+from kept import keep
 
 MODULES = Path(__file__).parent / "modules"
 SDK = "github.com/pulumi/pulumi/sdk/v3"
@@ -104,7 +105,7 @@ def require_engine(cache: Path) -> Engine:
     """
     versions = "-".join(f"{program.name.removeprefix('pulumi-language-')}-{program.version}" for program in PROGRAMS)
     name = f"{versions}-{hash_modules()}"
-    return Engine(keep_programs(cache, PULUMI.name, name, build_all))
+    return Engine(keep(cache, PULUMI.name, name, build_all))
 
 
 def hash_modules() -> str:

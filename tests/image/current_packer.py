@@ -15,7 +15,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from go_programs import keep_programs, render_go_environment, require_go, run
+from go_programs import render_go_environment, require_go, run
+from kept import keep
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def require_current_packer(cache: Path) -> CurrentPacker:
     Skips the test, with the reason, where Go is missing or too old.
     """
     name = "-".join(f"{Path(program.source).name}-{program.version}" for program in (PACKER, *PLUGINS))
-    return CurrentPacker(keep_programs(cache, PACKER.name, name, build_all))
+    return CurrentPacker(keep(cache, PACKER.name, name, build_all))
 
 
 def build_all(partial: Path) -> None:

@@ -5,7 +5,7 @@ Machines that test an image get that image instead.
 
 from __future__ import annotations
 
-import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from kept import keep
 from machines.requirements import find_missing
 from machines.virtual import DirectBoot
-
-CACHE = Path(__file__).parents[2] / ".cache/machines"
 
 ROOT_VARIABLE = "DASKFLEET_MACHINE_ROOT"
 """Environment variable with a folder to use instead of making one."""
@@ -37,29 +36,22 @@ MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "isofs", "ext4")
 DISK_BYTES = 3 << 30
 
 
-def require_base_root() -> Path:
-    """The folder of the root file system, made if it is not there yet (a minute, and Debian's packages).
+def require_base_root(cache: Path) -> Path:
+    """The folder of the root file system, made if it is not in `cache` yet (a minute, and Debian's packages).
 
     Skips the test, with the reason, where that cannot be.
     """
     if ROOT_VARIABLE in os.environ:
         return Path(os.environ[ROOT_VARIABLE])
-    root = CACHE / "root"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "making").open("w") as lock:  # Tests run beside one another, and one of them makes it.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not root.is_dir():
-            if missing := find_missing("mmdebstrap"):
-                pytest.skip(f"a root file system needs {', '.join(missing)}, or {ROOT_VARIABLE} with the path of one")
-            make_base_root(root)
-    return root
+    made_by = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
+    return keep(cache, "debian", f"debian-{made_by}", make_base_root)
 
 
 def make_base_root(root: Path) -> None:
-    """Make the root file system in a folder that is not there yet; it is there whole or not at all."""
-    new = root.with_name(f"{root.name}.new")
-    shutil.rmtree(new, ignore_errors=True)
-    new.parent.mkdir(parents=True, exist_ok=True)
+    """Make the root file system; of what an interrupted one has left, nothing is used."""
+    if missing := find_missing("mmdebstrap"):
+        pytest.skip(f"a root file system needs {', '.join(missing)}, or {ROOT_VARIABLE} with the path of one")
+    shutil.rmtree(root, ignore_errors=True)
     initramfs = f"printf '%s\\n' {' '.join(MODULES)} >\"$1/etc/initramfs-tools/modules\""
     hooks = (
         '--setup-hook=mkdir -p "$1/etc/initramfs-tools/conf.d"',
@@ -71,9 +63,8 @@ def make_base_root(root: Path) -> None:
         '--customize-hook=rm -f "$1/etc/hostname"; : >"$1/etc/machine-id"',
     )
     include = f"--include={','.join(PACKAGES)}"
-    command = ["mmdebstrap", "--quiet", "--variant=minbase", include, *hooks, "bookworm", str(new)]
+    command = ["mmdebstrap", "--quiet", "--variant=minbase", include, *hooks, "bookworm", str(root)]
     subprocess.run(command, check=True)
-    new.rename(root)
 
 
 def make_base_disk(root: Path, disk: Path) -> Path:

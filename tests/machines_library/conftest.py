@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import find_cache
 from machines import Network, require_machines
 from machines.base import require_base_root
 
@@ -15,7 +16,7 @@ from machines.base import require_base_root
 def root() -> Path:
     """A root file system."""
     require_machines()
-    return require_base_root()
+    return require_base_root(find_cache())
 
 
 @pytest.fixture

@@ -344,7 +344,7 @@ def test_lists_tell_what_was_left_and_nothing_of_the_lab_itself(lab: SshLab, des
         "/tmp/y (folder)",
         "/var/tmp/z (other)",
     ]
-    read(lab, "desk-1", "pkill python; rm -r ~/.cache ~/link /tmp/* /var/tmp/*")
+    read(lab, "desk-1", "pkill python; rm -r ~/.cache ~/link /tmp/out /tmp/y /var/tmp/z")
     await_true(lambda: (desk.list_files(), desk.list_processes(), desk.list_ports()) == before, "all is as before")
 
 
