@@ -63,6 +63,9 @@ RENEW_SECONDS = 300.0
 
 ACCEPTED, UNAUTHORIZED, NOT_FOUND = 202, 401, 404
 
+FAILED = ("failed", "canceled", "cancelled")
+"""States of operations and resources that have ended in vain."""
+
 
 class Refused(Exception):
     """A service answered with an error."""
@@ -209,8 +212,22 @@ class Azure:
                 return
 
     def change(self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None) -> None:
-        """A call, to its end."""
-        self.await_end(self.begin(method, path, query, body))
+        """A call, to its end: what it made is there, or gone.
+
+        Raises:
+            Refused: at once, or by how what it began has ended.
+        """
+        answer = self.begin(method, path, query, body)
+        self.await_end(answer)
+        if method != "PUT":
+            return
+        # Not every type tells of an operation; all of them tell how far they are.
+        deadline = time.monotonic() + OPERATION_SECONDS
+        while not is_provisioned(answer):
+            if time.monotonic() > deadline:
+                raise Refused(504, "Timeout", f"{path} is not provisioned")
+            time.sleep(find_pause(answer.headers, POLL_SECONDS))
+            answer = self.begin("GET", path, query)
 
     def send(
         self,
@@ -323,10 +340,22 @@ def is_over(answer: Answer, *, by_status: bool) -> bool:
         return answer.status != ACCEPTED
     body = answer.body
     state = str(body.get("status") or "").lower()
-    if state in ("failed", "canceled", "cancelled"):
+    if state in FAILED:
         error = body.get("error") or {}
         raise Refused(400, str(error.get("code") or state), describe_error(error) or f"an operation was {state}")
     return state == "succeeded"
+
+
+def is_provisioned(answer: Answer) -> bool:
+    """Whether the resource in an answer is there. Pure.
+
+    Raises:
+        Refused: it never will be.
+    """
+    state = str((answer.body.get("properties") or {}).get("provisioningState") or "Succeeded")
+    if state.lower() in FAILED:
+        raise Refused(409, state, f"{answer.body.get('id')} is {state}")
+    return state == "Succeeded"
 
 
 def read_refusal(answer: Answer) -> Refused:
@@ -390,6 +419,9 @@ def explain_azure_errors() -> Iterator[None]:
     try:
         yield
     except exceptions.ClientAuthenticationError as error:
+        # azure-identity says that somebody is unknown also where nobody could be asked.
+        if isinstance(error.__cause__, (OSError, exceptions.ServiceRequestError, exceptions.ServiceResponseError)):
+            raise _tell_silence(error.__cause__) from None
         raise FleetError(
             f"Azure does not know who you are ({redact(_first_line(error.message))}): `az login`, or ARM_CLIENT_ID, "
             "ARM_CLIENT_SECRET and ARM_TENANT_ID."
@@ -400,7 +432,13 @@ def explain_azure_errors() -> Iterator[None]:
         remedy = found.remedy if found is not None else "look at the subscription, and at the roles that you have in it"
         raise FleetError(f"Azure refuses it: {said}.\n  what to do: {remedy}.") from None
     except (exceptions.AzureError, OSError) as error:  # What requests raises is an OSError, too.
-        raise FleetError(f"Azure cannot be asked: {redact(_first_line(error))}. Look at the network.") from None
+        raise _tell_silence(error) from None
+
+
+def _tell_silence(error: Exception) -> FleetError:
+    from daskfleet.providers.stack.redact import redact
+
+    return FleetError(f"Azure cannot be asked: {redact(_first_line(error))}. Look at the network.")
 
 
 def _first_line(error: object) -> str:

@@ -107,6 +107,12 @@ class Azure:
         self.make_version(f"{gallery}/images/{name}", version)
         return f"{gallery}/images/{name}"
 
+    def make_managed_image(self, name: str = "captured", **disk: Any) -> str:
+        """What packer leaves; returns its identifier."""
+        snapshot = {"id": self.place("Microsoft.Compute/snapshots", name)}
+        made = {"osType": "Linux", "osState": "Generalized", "snapshot": snapshot, **disk}
+        return str(self.put("Microsoft.Compute/images", name, {"storageProfile": {"osDisk": made}})["id"])
+
     def make_version(self, image: str, version: str, **profile: Any) -> None:
         source = {"id": self.place("Microsoft.Compute/virtualMachines", "builder")}
         properties = {"storageProfile": {"source": source}, "publishingProfile": profile}

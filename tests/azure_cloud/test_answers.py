@@ -21,6 +21,7 @@ MODELS = {
     "Microsoft.Storage/storageAccounts": "storage:StorageAccount",
     "Microsoft.Compute/disks": "compute:Disk",
     "Microsoft.Compute/galleries": "compute:Gallery",
+    "Microsoft.Compute/images": "compute:Image",
     "Microsoft.Compute/proximityPlacementGroups": "compute:ProximityPlacementGroup",
     "Microsoft.Compute/virtualMachineScaleSets": "compute:VirtualMachineScaleSet",
     "Microsoft.Compute/virtualMachines": "compute:VirtualMachine",
@@ -53,6 +54,7 @@ def test_every_answer_is_of_its_model(azure: Azure, tmp_path: Path):
     vault, identity = azure.make_vault(), azure.make_identity()
     secret, container = azure.make_secret(vault), azure.make_container()
     azure.make_network(natGateway={"id": gateway["id"]}, serviceEndpoints=[{"service": "Microsoft.Storage"}])
+    azure.make_managed_image()
     image = azure.make_image()
     azure.make_scale_set_of(image, azure.get_subnet(), profile={**SPOT, **HEALTH}, zones=["1"])
     answers = [(model, each) for type_, model in MODELS.items() for each in azure.list(f"{GROUP}/providers/{type_}")]

@@ -15,8 +15,9 @@ Step = list[str | bool]
 
 
 def find_needed() -> list[Path]:
-    """The folders that this Python and the project are in."""
-    named = [Path(sys.prefix), Path(sys.base_prefix), PROJECT]
+    """The folders that this Python and the project are in, and those in which it finds modules."""
+    modules = [path for path in map(Path, sys.path) if path.is_absolute() and path.is_dir()]
+    named = [Path(sys.prefix), Path(sys.base_prefix), PROJECT, *modules]
     # A link is followed to the end, and to a folder's own name: either may be what is looked up inside.
     resolved = [path.resolve() for path in named] + [Path(sys.executable).resolve().parents[1]]
     return sorted({*named, *resolved}, key=lambda path: (len(path.parts), path))

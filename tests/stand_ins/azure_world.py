@@ -556,7 +556,8 @@ INPUTS: dict[str, Inputs] = {
 """For every type, what a program may give."""
 
 IMPORTED_OTHERWISE = {
-    **{kind: {"id"} for kind in (APPLICATION, NAT, ADDRESS)},
+    **{kind: {"id"} for kind in (APPLICATION, NAT)},
+    ADDRESS: {"id", "ipAddress"},
     ASSIGNMENT: {"scope"},
     NETWORK: {"id", "subnets", "virtualNetworkPeerings"},
     FIREWALL: {"id", "securityRules"},

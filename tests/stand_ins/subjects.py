@@ -22,7 +22,7 @@ class Subject:
     resources: Mapping[str, Resource[Any]]
     inputs: Mapping[str, Callable[[Any], dict[str, Any]]]
     said_to_the_provider: Mapping[str, Collection[str]]
-    """What no API tells back, so that an import cannot find it."""
+    """What an import finds otherwise than the program: no API tells it, or the cloud chose it."""
     imported: Mapping[str, Callable[[Made], str]]
     """What a person names, where it is not the id."""
     lasting: Collection[str] = ()

@@ -1,100 +1,100 @@
-"""The images of an Azure subscription: Azure's own library asks a stand-in on the loopback interface."""
+"""The images of an Azure subscription, as the command line asks the stand-in for them, on the loopback interface."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.core.pipeline.policies import SansIOHTTPPolicy
-from azure.mgmt.compute import ComputeManagementClient
 
+import daskfleet.azure
+from azure_cloud.cloud import SUBSCRIPTION, TENANT
+from azure_cloud.conftest import GROUP, LOCATION, azure, first_azure
+from azure_cloud.conftest import Azure as StandIn
+from daskfleet.azure import Azure
 from daskfleet.errors import FleetError
 from daskfleet.progress import Quiet
-from daskfleet.services.images import azure
+from daskfleet.services.images import azure as images
 from daskfleet.services.images.build import BuildRequest, build_image
 from daskfleet.services.images.model import Image
 from daskfleet_images.definitions import name_definition
 from harness import CommandLine
-from image_clouds import AZURE, GROUP, SUBSCRIPTION, ImageCloud, open_cloud
 from images import FakePacker
+from sshd import find_free_port
+
+__all__ = ["azure", "first_azure"]
 
 VERSIONS = {"python": "3.11.7", "dask": "2026.8.0", "distributed": "2026.8.0", "cloudpickle": "3.1.2"}
-
-
-class _Token(SansIOHTTPPolicy[Any, Any]):
-    """What `az login` gives. The library's own policy wants TLS."""
-
-    def on_request(self, request: Any) -> None:
-        request.http_request.headers["Authorization"] = "Bearer secret-token"
-
-
-class _Nobody:
-    """Never asked, as the policy has a token."""
-
-    def get_token(self, *scopes: str, **options: Any) -> Any:
-        raise AssertionError(scopes)
+IMAGE = Image("azure", "daskfleet", "202611240830", "", arch="x86_64", lock="ab" * 8, **VERSIONS)
+GALLERY = f"{GROUP}/providers/Microsoft.Compute/galleries/daskfleet"
+MANAGED = "Microsoft.Compute/images"
 
 
 @pytest.fixture
-def cloud() -> Iterator[ImageCloud]:
-    with open_cloud() as cloud:
-        yield cloud
+def cloud(azure: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    """The stand-in, which this process takes for Azure."""
+    monkeypatch.setenv("ARM_METADATA_HOSTNAME", azure.url)
+    for name, value in (("TENANT_ID", TENANT), ("CLIENT_ID", str(uuid.uuid4())), ("CLIENT_SECRET", "of-nobody-s")):
+        monkeypatch.setenv(f"ARM_{name}", value)
+    for name in daskfleet.azure.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AZURE_CONFIG_DIR", "/nowhere")
+    monkeypatch.setattr(daskfleet.azure, "BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr(daskfleet.azure, "POLL_SECONDS", 0.01)
+    return azure
 
 
 @pytest.fixture
-def client(cloud: ImageCloud) -> Any:
-    return ComputeManagementClient(
-        _Nobody(),
-        SUBSCRIPTION,
-        base_url=cloud.url,
-        authentication_policy=_Token(),
-        credential_scopes=["none"],
-        retry_total=0,
-        polling_interval=0,
-    )
+def client(cloud: StandIn) -> Azure:
+    return images.connect(SUBSCRIPTION)
 
 
-IMAGE = Image(
-    "azure",
-    "daskfleet",
-    "202611240830",
-    "",
-    arch="x86_64",
-    python="3.11.7",
-    dask="2026.8.0",
-    distributed="2026.8.0",
-    cloudpickle="3.1.2",
-    lock="ab" * 8,
-)
-
-
-def build(cloud: ImageCloud, client: Any, **changes: Any) -> str:
+def publish(cloud: StandIn, client: Azure, **changes: Any) -> str:
     """Have packer make a managed image, and put it into the gallery; returns its identifier there."""
-    managed = f"{AZURE}/images/made-by-packer"
-    cloud.images[managed] = {"id": managed, "name": "made-by-packer", "location": "westeurope"}
-    return azure.publish_image(client, managed, dataclasses.replace(IMAGE, **changes))
+    managed = cloud.make_managed_image("made-by-packer", diskSizeGB=40)
+    return images.publish_image(client, managed, dataclasses.replace(IMAGE, **changes))
+
+
+def list_managed(cloud: StandIn) -> list[str]:
+    return [each["name"] for each in cloud.list(f"{GROUP}/providers/{MANAGED}")]
+
+
+def list_ids(client: Azure) -> list[str]:
+    return [each.id for each in images.list_images(client)]
+
+
+# Into the gallery
 
 
 def test_an_image_goes_into_the_gallery_where_fleets_look_for_it_and_packers_own_is_removed(
-    cloud: ImageCloud, client: Any
+    cloud: StandIn, client: Azure
 ):
-    identifier = build(cloud, client)
-    name = name_definition("daskfleet", "x86_64", VERSIONS, gpu=False)
-    definition = f"{AZURE}/galleries/daskfleet/images/{name}"
+    identifier = publish(cloud, client)
+    definition = f"{GALLERY}/images/{name_definition('daskfleet', 'x86_64', VERSIONS, gpu=False)}"
     assert identifier == f"{definition}/versions/2026.1124.830"
-    assert set(cloud.images) == {f"{AZURE}/galleries/daskfleet", definition, identifier}
-    told = cloud.images[definition]
+    assert list_managed(cloud) == []
+    told = cloud.get(definition)
     assert {key: told["tags"][f"daskfleet-{key}"] for key in VERSIONS} == VERSIONS
     assert "daskfleet-version" not in told["tags"], "of which there are many"
     assert (told["properties"]["architecture"], told["properties"]["hyperVGeneration"]) == ("x64", "V2")
-    source = cloud.images[identifier]["properties"]["storageProfile"]["source"]["id"]
-    assert source == f"{AZURE}/images/made-by-packer"
-    assert build(cloud, client, version="202611240831").startswith(f"{definition}/versions/")
-    assert "-gpu-" in build(cloud, client, gpu=True, family="daskfleet-gpu")
+    source = cloud.get(identifier)["properties"]["storageProfile"]["source"]["id"]
+    assert source == cloud.place(MANAGED, "made-by-packer")
+    assert publish(cloud, client, version="202611240831").startswith(f"{definition}/versions/")
+    assert "-gpu-" in publish(cloud, client, gpu=True, family="daskfleet-gpu")
+
+
+def test_packers_image_stays_until_the_version_made_of_it_is_there(cloud: StandIn, client: Azure):
+    cloud.control("pace", seconds={"PUT Microsoft.Compute/galleries/images/versions": 0.2})
+    identifier = publish(cloud, client)
+    assert cloud.get(identifier)["properties"]["provisioningState"] == "Succeeded"
+    versions = "PUT Microsoft.Compute/galleries/images/versions"
+    cloud.control("refuse", match=versions, count=99, status=409, code="Conflict", message="is full")
+    with pytest.raises(FleetError, match="Azure refuses it: Conflict: is full"):
+        publish(cloud, client, version="202611240832")
+    assert list_managed(cloud) == ["made-by-packer"]
 
 
 class Told(Quiet):
@@ -108,55 +108,52 @@ class Told(Quiet):
 
 
 @pytest.fixture
-def packer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cloud: ImageCloud, client: Any) -> FakePacker:
+def packer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cloud: StandIn) -> FakePacker:
     fake = FakePacker(tmp_path)
-    managed = f"{AZURE}/images/made-by-packer"
-    cloud.images[managed] = {"id": managed, "name": "made-by-packer", "location": "westeurope"}
+    managed = cloud.make_managed_image("made-by-packer")
     settings = {"DASKFLEET_HOME": str(tmp_path / "home"), "FAKE_PACKER_IMAGE": managed}
     for name, value in fake.environment({"PATH": os.environ["PATH"], **settings}).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(azure, "connect", lambda subscription: client)
     return fake
 
 
-REQUEST = BuildRequest(
-    "azure", settings={"subscription": SUBSCRIPTION, "resource-group": GROUP, "location": "westeurope"}
-)
+REQUEST = BuildRequest("azure", settings={"subscription": SUBSCRIPTION, "resource-group": "lab", "location": LOCATION})
 
 
-def test_a_build_ends_in_the_gallery(packer: FakePacker, cloud: ImageCloud, client: Any):
+def test_a_build_ends_in_the_gallery(packer: FakePacker, cloud: StandIn, client: Azure):
     told = Told()
     built = build_image(REQUEST, told)
     assert built.id is not None
     assert built.image is not None
-    assert built.id == built.image.id == azure.list_images(client)[0].id
-    assert "/galleries/daskfleet/images/daskfleet-x86_64-py" in built.id
+    assert [built.id] == [built.image.id] == list_ids(client)
+    assert built.id.startswith(f"{GALLERY}/images/daskfleet-x86_64-py")
     assert any("into the gallery" in step for step in told.steps)
-    assert f"{AZURE}/images/made-by-packer" not in cloud.images
-    assert packer.calls[-1]["variables"]["azure_resource_group"] == GROUP
+    assert list_managed(cloud) == []
+    assert packer.calls[-1]["variables"]["azure_resource_group"] == "lab"
 
 
 @pytest.mark.parametrize(
     ("mode", "told"), [("silent", "packer does not tell what it made"), ("partial", "does not say what it holds")]
 )
 def test_an_image_that_cannot_go_into_the_gallery_is_told_and_left(
-    packer: FakePacker, cloud: ImageCloud, monkeypatch: pytest.MonkeyPatch, mode: str, told: str
+    packer: FakePacker, cloud: StandIn, monkeypatch: pytest.MonkeyPatch, mode: str, told: str
 ):
     monkeypatch.setenv("FAKE_PACKER", mode)
     with pytest.raises(FleetError, match=f"cannot be put into the gallery: .*{told}"):
         build_image(REQUEST, Told())
-    assert list(cloud.images) == [f"{AZURE}/images/made-by-packer"]
+    assert list_managed(cloud) == ["made-by-packer"]
 
 
-def test_images_are_listed_by_their_tags(cloud: ImageCloud, client: Any):
-    assert azure.list_images(client) == []
-    old, new = build(cloud, client, version="202601010000"), build(cloud, client)
-    other = build(cloud, client, family="other", gpu=True, arch="aarch64", dask="2026.9.0")
-    cloud.images[new]["properties"]["storageProfile"]["osDiskImage"] = {"sizeInGB": 30}
-    cloud.images[other]["properties"]["provisioningState"] = "Failed"
-    foreign = f"{AZURE}/galleries/daskfleet/images/foreign"
-    cloud.images[foreign] = {"id": foreign, "name": "foreign", "location": "westeurope"}
-    found = azure.list_images(client)
+# Listed and removed
+
+
+def test_images_are_listed_by_their_tags_to_the_last_page(cloud: StandIn, client: Azure):
+    assert images.list_images(client) == []
+    cloud.control("pace", page=1)
+    cloud.make_image(gallery=GALLERY, name="foreign")
+    old, new = publish(cloud, client, version="202601010000"), publish(cloud, client)
+    other = publish(cloud, client, family="other", gpu=True, arch="aarch64", dask="2026.9.0")
+    found = images.list_images(client)
     assert [each.id for each in found] == [new, old, other]
     assert (found[0].name, found[0].arch, found[0].python, found[0].dask) == (
         "daskfleet/202611240830",
@@ -164,51 +161,57 @@ def test_images_are_listed_by_their_tags(cloud: ImageCloud, client: Any):
         "3.11.7",
         "2026.8.0",
     )
-    assert found[0].size == 30 * 2**30
-    assert (found[2].gpu, found[2].arch, found[2].problem) == (True, "aarch64", "Azure calls it Failed")
-    assert [each.id for each in azure.list_images(client, "other")] == [other]
+    assert (found[0].size, found[0].problem) == (40 * 2**30, "")
+    assert (found[2].gpu, found[2].arch) == (True, "aarch64")
+    assert [each.id for each in images.list_images(client, "other")] == [other]
 
 
-def test_an_image_is_deleted_and_nothing_else_is_and_its_end_is_awaited(cloud: ImageCloud, client: Any):
-    kept, gone = build(cloud, client, version="202601010000"), build(cloud, client)
-    cloud.pending.clear()
-    assert azure.delete_images(client, "daskfleet", "202611240830") == [gone]
-    assert set(cloud.pending.values()) == {0}
-    assert [each.id for each in azure.list_images(client)] == [kept]
-    assert azure.delete_images(client, "daskfleet", "202611240830") == []
-    assert azure.delete_images(client, "daskfleet", "202601010000") == [kept]
-    assert list(cloud.images) == [f"{AZURE}/galleries/daskfleet"], "a definition goes with its last version"
+def test_a_version_that_is_not_whole_is_told():
+    tags = {f"daskfleet-{key}": str(value) for key, value in {"family": "daskfleet", "version": "202611240830"}.items()}
+    told = images.describe({"tags": tags}, {"id": "x", "properties": {"provisioningState": "Failed"}})
+    assert (told.problem, told.size) == ("Azure calls it Failed", None)
 
 
-def test_a_refusal_is_told_with_its_reason_and_without_a_token(cloud: ImageCloud, client: Any):
-    cloud.refusal = (403, "The client does not have authorization to perform action 'Microsoft.Compute/images/read'")
-    with pytest.raises(FleetError, match=r"Azure refuses it: .*'Microsoft\.Compute/images/read'") as told:
-        azure.list_images(client)
-    assert "secret-token" not in str(told.value)
+def test_an_image_is_deleted_and_nothing_else_is_and_its_end_is_awaited(cloud: StandIn, client: Azure):
+    kept, gone = publish(cloud, client, version="202601010000"), publish(cloud, client)
+    cloud.control("pace", seconds={"DELETE Microsoft.Compute/galleries/images/versions": 0.2})
+    assert images.delete_images(client, "daskfleet", "202611240830") == [gone]
+    assert cloud.find(gone) is None
+    assert list_ids(client) == [kept]
+    assert images.delete_images(client, "daskfleet", "202611240830") == []
+    assert images.delete_images(client, "daskfleet", "202601010000") == [kept]
+    assert cloud.find(kept.rpartition("/versions/")[0]) is None, "a definition goes with its last version"
+    assert cloud.find(GALLERY) is not None
 
 
-def test_a_cloud_that_is_not_there_is_told(client: Any, cloud: ImageCloud):
-    lost = ComputeManagementClient(
-        _Nobody(),
-        SUBSCRIPTION,
-        base_url="http://127.0.0.1:9",
-        authentication_policy=_Token(),
-        credential_scopes=["none"],
-        retry_total=0,
-    )
+# What may go wrong
+
+
+def test_a_refusal_is_told_with_its_reason_and_without_a_token(cloud: StandIn, client: Azure):
+    said = "The client does not have authorization to perform action 'Microsoft.Compute/galleries/read'"
+    refusal = {"status": 403, "code": "AuthorizationFailed", "message": said}
+    cloud.control("refuse", match="LIST Microsoft.Compute/galleries", count=99, **refusal)
+    with pytest.raises(FleetError, match=r"Azure refuses it: .*'Microsoft\.Compute/galleries/read'") as told:
+        images.list_images(client)
+    assert client._find_token(daskfleet.azure.MANAGER) not in str(told.value)
+
+
+def test_a_cloud_that_is_not_there_is_told(cloud: StandIn, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ARM_METADATA_HOSTNAME", f"http://127.0.0.1:{find_free_port()}")
     with pytest.raises(FleetError, match="Azure cannot be asked: "):
-        azure.list_images(lost)
+        images.connect(SUBSCRIPTION)
 
 
-def test_what_is_missing_is_told(monkeypatch: pytest.MonkeyPatch, cli: CommandLine):
-    with pytest.raises(FleetError, match="give --subscription or ARM_SUBSCRIPTION_ID"):
-        azure.connect(None)
+def test_who_is_unknown_is_told_how_to_become_known(cli: CommandLine):
     # Without a machine's own identity: nothing is to be asked over the network.
     cli.variables = {"AZURE_TOKEN_CREDENTIALS": "AzureCliCredential", "PATH": str(cli.cwd)}
     done = cli.run("image", "list", "--provider", "azure", "--subscription", SUBSCRIPTION)
     assert done.returncode == 1
     assert "Azure does not know who you are" in done.stderr
     assert "Traceback" not in done.stderr
-    monkeypatch.setitem(__import__("sys").modules, "azure.mgmt.compute", None)
+
+
+def test_without_the_library_it_is_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(__import__("sys").modules, "azure.identity", None)
     with pytest.raises(FleetError, match=r"pip install 'daskfleet\[azure\]'"):
-        azure.connect(SUBSCRIPTION)
+        images.connect(SUBSCRIPTION)

@@ -9,8 +9,8 @@ import pytest
 
 from daskfleet.errors import FleetError
 from daskfleet.services.images import gcp
+from google_images import GCP_IMAGES, PROJECT, ImageCloud, open_cloud, render_labels, write_service_account
 from harness import CommandLine
-from image_clouds import GCP_IMAGES, PROJECT, ImageCloud, open_cloud, render_labels, write_service_account
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from azure_cloud.arm import Body, Call, Kind
+from azure_cloud.arm import Body, Call, Kind, refer
 from azure_cloud.cloud import Cloud
+from azure_cloud.compute.images import MANAGED_IMAGE
 from azure_cloud.errors import AzureError, conflict, invalid
 from azure_cloud.ids import parse_id
 from azure_cloud.places import check_location
@@ -15,6 +16,7 @@ from azure_cloud.store import SUCCEEDED, Record
 GALLERY = "Microsoft.Compute/galleries"
 IMAGE = f"{GALLERY}/images"
 VERSION = f"{IMAGE}/versions"
+DEFAULT_GB = 30
 NUMBERS = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
 
 
@@ -79,7 +81,13 @@ class GalleryImageVersions(GalleryKind):
         storage = asked.get("storageProfile") or {}
         if not storage.get("source") and not storage.get("osDiskImage"):
             raise invalid("Required parameter 'storageProfile.source' is missing (null).")
-        return {**given, "properties": {**asked, "publishingProfile": {**profile, "targetRegions": regions}}}
+        source = parse_id((storage.get("source") or {}).get("id"))
+        if source is not None and source.type.lower() == MANAGED_IMAGE.lower():
+            image = refer(call, storage["source"], MANAGED_IMAGE, location=given["location"])
+            size = image.properties["storageProfile"]["osDisk"].get("diskSizeGB", DEFAULT_GB)
+            storage = {**storage, "osDiskImage": {"hostCaching": "None", "sizeInGB": size}}
+        made = {"publishingProfile": {**profile, "targetRegions": regions}, "storageProfile": storage}
+        return {**given, "properties": {**asked, **made}}
 
     def find_users(self, cloud: Cloud, record: Record) -> Iterator[Record]:
         """Machines keep what they were made from."""

@@ -6,16 +6,15 @@ holds images of the same packages only, and its name says which, so that a fleet
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
-from daskfleet.errors import FleetError
+from daskfleet.azure import Azure, explain_azure_errors
 from daskfleet.services.images.labels import PREFIX, VERSIONS, choose, read_labels
 from daskfleet.services.images.model import Image
 from daskfleet_images.definitions import GALLERY, name_definition
 
-HOW = "pip install 'daskfleet[azure]'"
+GALLERIES = "providers/Microsoft.Compute/galleries"
 
 ARCHITECTURES = {"x86_64": "x64", "aarch64": "Arm64"}
 
@@ -23,51 +22,43 @@ WHAT_COUNTS = ("family", "arch", "gpu", *VERSIONS)
 """Facts that all versions of a definition share: its tags."""
 
 
-def connect(subscription: str | None) -> Any:
-    """A client of Azure's compute service.
+def connect(subscription: str | None) -> Azure:
+    """A subscription that may be asked for its images.
 
     Raises:
-        FleetError: the libraries are not installed, or nothing says which subscription.
+        FleetError: the library is not installed, there are no credentials, or nothing says which subscription.
     """
-    if not subscription:
-        raise FleetError("nothing says which subscription: give --subscription or ARM_SUBSCRIPTION_ID.")
-    try:
-        from azure.identity import DefaultAzureCredential
-        from azure.mgmt.compute import ComputeManagementClient
-    except ImportError:
-        raise FleetError(
-            f"Azure is asked through azure-identity and azure-mgmt-compute, which are not installed: {HOW}."
-        ) from None
-    with explain_azure_errors():
-        return ComputeManagementClient(DefaultAzureCredential(), subscription)
+    azure = Azure(subscription or "")
+    azure.sign_in()
+    return azure
 
 
-def list_images(client: Any, family: str | None = None, version: str | None = None) -> list[Image]:
+def list_images(azure: Azure, family: str | None = None, version: str | None = None) -> list[Image]:
     """The subscription's own images of daskfleet, by family, newest first."""
     with explain_azure_errors():
         found = [
-            _describe(definition, each)
-            for gallery in client.galleries.list()
-            for definition in client.gallery_images.list_by_gallery(*parse_id(gallery.id))
-            if family in (None, (definition.tags or {}).get(f"{PREFIX}family"))
-            for each in client.gallery_image_versions.list_by_gallery_image(*parse_id(definition.id))
+            describe(definition, each)
+            for gallery in azure.list(f"{azure.scope}/{GALLERIES}")
+            for definition in azure.list(f"{gallery['id']}/images")
+            if family in (None, (definition.get("tags") or {}).get(f"{PREFIX}family"))
+            for each in azure.list(f"{definition['id']}/versions")
         ]
     return choose(found, family, version)
 
 
-def delete_images(client: Any, family: str, version: str) -> list[str]:
+def delete_images(azure: Azure, family: str, version: str) -> list[str]:
     """Remove an image, and its definition with the last of them; returns what was removed. Safe to repeat."""
-    images = list_images(client, family, version)
+    images = list_images(azure, family, version)
     with explain_azure_errors():
         for image in images:
-            *definition, number = parse_id(image.id)
-            client.gallery_image_versions.begin_delete(*definition, number).result()
-            if not any(True for _ in client.gallery_image_versions.list_by_gallery_image(*definition)):
-                client.gallery_images.begin_delete(*definition).result()
+            azure.change("DELETE", image.id)
+            definition, _, _ = image.id.rpartition("/versions/")
+            if not any(True for _ in azure.list(f"{definition}/versions")):
+                azure.change("DELETE", definition)
     return [image.id for image in images]
 
 
-def publish_image(client: Any, managed: str, image: Image) -> str:
+def publish_image(azure: Azure, managed: str, image: Image) -> str:
     """Make the managed image a version in the gallery of its resource group, and remove it; returns the version.
 
     Args:
@@ -77,23 +68,22 @@ def publish_image(client: Any, managed: str, image: Image) -> str:
     Raises:
         FleetError: Azure refuses it; the managed image is still there then.
     """
-    group, name = parse_id(managed)
     facts = {fact: str(getattr(image, fact)) for fact in ("family", "version", "arch", "lock", *VERSIONS)}
     facts["gpu"] = str(image.gpu).lower()
     tags = {f"{PREFIX}{fact}": value for fact, value in facts.items()}
     held = {package: facts[package] for package in VERSIONS}
-    definition = name_definition(image.family, image.arch, held, gpu=image.gpu)
+    name = name_definition(image.family, image.arch, held, gpu=image.gpu)
+    group, _, _ = managed.rpartition("/providers/")
+    gallery = f"{group}/{GALLERIES}/{GALLERY}"
+    definition = f"{gallery}/images/{name}"
+    version = f"{definition}/versions/{number_version(image.version)}"
     with explain_azure_errors():
-        location = client.images.get(group, name).location
-        client.galleries.begin_create_or_update(group, GALLERY, {"location": location}).result()
-        client.gallery_images.begin_create_or_update(
-            group, GALLERY, definition, render_definition(location, image, definition, tags)
-        ).result()
-        version = client.gallery_image_versions.begin_create_or_update(
-            group, GALLERY, definition, number_version(image.version), render_version(location, managed, tags)
-        ).result()
-        client.images.begin_delete(group, name).result()
-    return str(version.id)
+        location = azure.ask("GET", managed)["location"]
+        azure.change("PUT", gallery, body={"location": location})
+        azure.change("PUT", definition, body=render_definition(location, image, name, tags))
+        azure.change("PUT", version, body=render_version(location, managed, tags))
+        azure.change("DELETE", managed)
+    return version
 
 
 def number_version(version: str) -> str:
@@ -128,45 +118,15 @@ def render_version(location: str, managed: str, tags: dict[str, str]) -> dict[st
     }
 
 
-def parse_id(identifier: str) -> list[str]:
-    """The resource group in an identifier of Azure's, and the names after it from the outermost on. Pure."""
-    parts = identifier.split("/")
-    return [parts[4], *parts[8::2]]
-
-
-def _describe(definition: Any, version: Any) -> Image:
-    disk = version.storage_profile.os_disk_image if version.storage_profile else None
-    size = disk.size_in_gb if disk else None
-    state = getattr(version.provisioning_state, "value", version.provisioning_state) or "Succeeded"
+def describe(definition: Mapping[str, Any], version: Mapping[str, Any]) -> Image:
+    """The image that a version of a definition is. Pure."""
+    told = version.get("properties") or {}
+    size = ((told.get("storageProfile") or {}).get("osDiskImage") or {}).get("sizeInGB")
+    state = told.get("provisioningState") or "Succeeded"
     return read_labels(
         "azure",
-        version.id,
-        {**(definition.tags or {}), **(version.tags or {})},
+        version["id"],
+        {**(definition.get("tags") or {}), **(version.get("tags") or {})},
         size * 2**30 if size else None,
         "" if state == "Succeeded" else f"Azure calls it {state}",
     )
-
-
-@contextlib.contextmanager
-def explain_azure_errors() -> Iterator[None]:
-    """Turn what Azure's libraries raise into what a person can do about it."""
-    from azure.core import exceptions
-
-    try:
-        yield
-    except exceptions.ClientAuthenticationError as error:
-        raise FleetError(
-            f"Azure does not know who you are ({_first_line(error.message)}): `az login`, or the variables that "
-            "azure-identity reads."
-        ) from None
-    except exceptions.HttpResponseError as error:
-        raise FleetError(
-            f"Azure refuses it: {_first_line(error.message)}. Look at the subscription, and at the roles that your "
-            "identity has in it."
-        ) from None
-    except exceptions.AzureError as error:
-        raise FleetError(f"Azure cannot be asked: {_first_line(error.message)}. Look at the network.") from None
-
-
-def _first_line(message: str) -> str:
-    return (message.strip() or "no reason is given").splitlines()[0].rstrip(".")

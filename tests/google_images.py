@@ -1,4 +1,4 @@
-"""Stand-ins for what Google Cloud and Azure say of images: the real libraries ask them, over the loopback interface."""
+"""A stand-in for what Google Cloud says of images: the real library asks it, over the loopback interface."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 UNIVERSE = "lab.test"
-PROJECT, SUBSCRIPTION, GROUP = "lab", "00000000-0000-0000-0000-000000000001", "daskfleet-images"
+PROJECT = "lab"
 GCP_IMAGES = f"/compute/v1/projects/{PROJECT}/global/images"
 GCP_OPERATIONS = f"/compute/v1/projects/{PROJECT}/global/operations"
-AZURE = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Compute"
-AZURE_GALLERIES = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Compute/galleries"
 FACTS = {"family": "daskfleet", "version": "202611240830", "arch": "x86_64", "gpu": "false", "python": "3-11"}
 FACTS |= {"dask": "2026-8-0", "distributed": "2026-8-0", "cloudpickle": "3-1-2", "lock": "ab" * 8}
 
@@ -31,11 +29,11 @@ def render_labels(**changes: str) -> dict[str, str]:
 
 @dataclass
 class ImageCloud:
-    """One cloud with images, by name."""
+    """A project with images."""
 
     url: str = ""
     images: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """By name; in Azure, with galleries and what is in them, by identifier."""
+    """By name."""
     refusal: tuple[int, str] | None = None
     """Status and message that every question is answered with."""
     asked: list[str] = field(default_factory=list)
@@ -44,52 +42,38 @@ class ImageCloud:
     pending: dict[str, int] = field(default_factory=dict)
     """Deletions under way, and how often they are still to be asked for."""
 
-    def answer(self, method: str, path: str, content: bytes) -> tuple[int, Any, dict[str, str]]:
-        """Status, body and headers."""
+    def answer(self, method: str, path: str) -> tuple[int, Any]:
+        """Status and body."""
         self.asked.append(f"{method} {path}")
         bare, _, query = path.partition("?")
         if self.refusal is not None:
             status, message = self.refusal
-            return status, {"error": {"code": status, "message": message}}, {}
+            return status, {"error": {"code": status, "message": message}}
         if method == "GET" and bare == GCP_IMAGES:
             assert "filter=labels.daskfleet-family" in query
-            return 200, self._page(query, "items", "pageToken", "nextPageToken"), {}
-        if method == "PUT":
-            properties = {"properties": {"provisioningState": "Succeeded"}} | json.loads(content)
-            self.images[bare] = {**properties, "id": bare, "name": bare.rpartition("/")[2]}
-            return 201, self.images[bare], {}
-        if method == "GET" and bare in self.images:
-            return 200, self.images[bare], {}
-        if method == "GET" and bare.startswith("/subscriptions/"):
-            page = self._page(query, "value", "$skiptoken", "nextLink", bare)
-            if "nextLink" in page:
-                page["nextLink"] = f"{self.url}{bare}?%24skiptoken={page['nextLink']}&api-version=x"
-            return 200, page, {}
+            return 200, self._page(query)
         if method == "DELETE":
             name = bare.rpartition("/")[2]
-            if self.images.pop(bare if bare in self.images else name, None) is None:
-                return 404, {"error": {"code": 404, "message": f"{name} was not found"}}, {}
+            if self.images.pop(name, None) is None:
+                return 404, {"error": {"code": 404, "message": f"{name} was not found"}}
             self.pending[name] = 2
-            running = {"name": name, "status": "RUNNING", "progress": 0}
-            return 200 if bare.startswith(GCP_IMAGES) else 202, running, {"Location": f"{self.url}/operations/{name}"}
-        if (found := re.fullmatch(rf"({GCP_OPERATIONS}|/operations)/(.+?)(/wait)?", bare)) is not None:
-            self.pending[found[2]] -= 1
-            done = self.pending[found[2]] == 0
-            body: dict[str, Any] = {"name": found[2], "status": "DONE" if done else "RUNNING", "progress": 100}
+            return 200, {"name": name, "status": "RUNNING", "progress": 0}
+        if (found := re.fullmatch(rf"{GCP_OPERATIONS}/(.+?)(/wait)?", bare)) is not None:
+            self.pending[found[1]] -= 1
+            done = self.pending[found[1]] == 0
+            body: dict[str, Any] = {"name": found[1], "status": "DONE" if done else "RUNNING", "progress": 100}
             if done and self.failure:
                 body["error"] = {"errors": [{"code": "RESOURCE_IN_USE", "message": self.failure}]}
-            headers = {"Location": f"{self.url}/operations/{found[2]}", "Retry-After": "0"}
-            return 200 if done or found[1] == GCP_OPERATIONS else 202, body, headers
-        return 404, {"error": {"code": 404, "message": f"{bare}: not found"}}, {}
+            return 200, body
+        return 404, {"error": {"code": 404, "message": f"{bare}: not found"}}
 
-    def _page(self, query: str, key: str, asked: str, told: str, parent: str = "") -> dict[str, Any]:
-        """One image a page; in Azure, of those that are in a parent."""
-        found = re.search(rf"(?:{re.escape(asked)}|%24skiptoken)=(\d+)", query)
+    def _page(self, query: str) -> dict[str, Any]:
+        """One image a page."""
+        found = re.search(r"pageToken=(\d+)", query)
         start = int(found[1]) if found else 0
-        parent = f"{AZURE}/galleries" if parent == AZURE_GALLERIES else parent
-        images = [each for path, each in self.images.items() if not parent or path.rpartition("/")[0] == parent]
-        page = {key: images[start : start + 1]}
-        return {**page, told: str(start + 1)} if start + 1 < len(images) else page
+        images = list(self.images.values())
+        page = {"items": images[start : start + 1]}
+        return {**page, "nextPageToken": str(start + 1)} if start + 1 < len(images) else page
 
 
 @contextlib.contextmanager
@@ -98,20 +82,19 @@ def open_cloud() -> Iterator[ImageCloud]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            given = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if not self.headers.get("Authorization", "").startswith("Bearer "):
-                status, body, headers = 401, {"error": {"code": 401, "message": "who are you?"}}, {}
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if self.headers.get("Authorization", "").startswith("Bearer "):
+                status, body = cloud.answer(self.command, self.path)
             else:
-                status, body, headers = cloud.answer(self.command, self.path, given)
+                status, body = 401, {"error": {"code": 401, "message": "who are you?"}}
             content = json.dumps(body).encode()
             self.send_response(status)
-            for name, value in {**headers, "Content-Type": "application/json"}.items():
-                self.send_header(name, value)
+            self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
 
-        do_DELETE = do_POST = do_PUT = do_GET  # noqa: N815 - the names that http.server looks for
+        do_DELETE = do_POST = do_GET  # noqa: N815 - the names that http.server looks for
 
         def log_message(self, *args: Any) -> None:
             """Say nothing."""
