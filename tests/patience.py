@@ -9,3 +9,6 @@ STRICT = os.environ.get("DASKFLEET_STRICT") == "1"
 
 PATIENCE = 3 if STRICT else 1
 """How many times longer where a busy machine runs several tests at once; what comes in time costs nothing."""
+
+FULL = os.environ.get("DASKFLEET_FULL_SWEEP") == "1"
+"""Whether everything is wanted, also what takes long: every case of a sweep, every cloud, current packer."""

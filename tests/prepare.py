@@ -18,10 +18,11 @@ from harness import find_cache
 from image.built import build_image
 from image.current_packer import require_current_packer
 from machines.base import require_base_root
+from patience import FULL
 
 BUILDS: dict[str, Callable[[Path], object]] = {
     "the Pulumi engine": require_engine,
-    "packer with its plugins": require_current_packer,
+    **({"packer with its plugins": require_current_packer} if FULL else {}),
     "the machine image": build_image,
     "the small Debian": require_base_root,
 }

@@ -15,7 +15,7 @@ from engine.engine import Engine
 from image.built import BuiltImage
 from machines import Network
 from machines.aws import AwsCloud
-from machines.launching import MachineImage, render_facts
+from machines.launching import render_facts
 from machines.metadata import start_aws
 from machines.metadata_service import METADATA_ADDRESS
 
@@ -40,7 +40,7 @@ class Lab(clouds.Lab):
 
     def register_image(self, name: str, **changes: str) -> None:
         facts = {**render_facts(self.image.manifest), "family": name, **changes}
-        self.cloud.register_image(name, MachineImage(root=self.image.root), facts)
+        self.cloud.register_image(name, self.image.root, facts)
 
     def find_tagged(self, fleet: str) -> list[str]:
         return find_tagged(self.cloud.call, fleet)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from aws.region import Region, render_fleet
-from clouds.pretend import pretend_nodes
+from aws.region import Region
+from clouds.fleets import live_through
 
 POLICY = Path(__file__).parents[2] / "docs/_data/aws-policy.json"
 
@@ -59,27 +59,8 @@ def read_actions() -> list[str]:
 
 @pytest.mark.slow
 def test_the_policy_allows_what_a_fleets_life_needs_and_nothing_without_a_reason(region: Region) -> None:
-    cli = region.cli
-    changes = {
-        "workers": "[{name: cpu, instance_types: [m7i.large], count: 1, spot: fallback, placement: cluster}]",
-        "access": "{mode: ssh, allowed_cidrs: [198.51.100.7/32]}",
-        "network": "{zones: 2, egress: nat-per-zone}",
-    }
-    file = cli.write(render_fleet(**changes))
-    cli.ok("doctor", file)
-    cli.ok("preview", file)
-    with pretend_nodes(region):
-        cli.ok("up", file, "--yes", timeout=200)
-        cli.ok("scale", "research", "cpu", "2", timeout=100)
-    cli.ok("status", "research")
-    cli.ok("logs", "research")
-    cli.ok("preview", file, "--refresh")
-    cli.run("connect", "research", "--provider", "aws", "--region", "eu-west-1", timeout=60)
-    cli.ok("down", "research", timeout=200)
-    closed = {**changes, "network": "{egress: none}", "access": "{mode: private}"}
-    with pretend_nodes(region):
-        cli.ok("up", cli.write(render_fleet(**closed)), "--yes", timeout=200)
-    cli.ok("down", "research", timeout=200)
+    live_through(region, network="{zones: 2, egress: nat-per-zone}")
+    live_through(region, network="{egress: none}", access="{mode: private}")
     made = {rename(call.name) for call in region.proxy.calls}
     allowed = read_actions()
     assert {name for name in made if not any(fnmatch.fnmatchcase(name, each) for each in allowed)} == set()

@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from azure_fleets.meddling import list_things
-from azure_fleets.region import Region, open_region
-from clouds.fleets import SECONDS, bring_up, write_fleet
+from azure_fleets.region import Region
+from clouds.fleets import FILE, NAME, SECONDS, bring_up, write_fleet
 from clouds.pretend import pretend_nodes
-from engine.engine import Engine
-
-NAME = "team"
-FILE = "team.yaml"
-
-
-@pytest.fixture
-def region(tmp_path: Path, engine: Engine) -> Iterator[Region]:
-    """A region with a fleet."""
-    with open_region(tmp_path, engine) as region:
-        bring_up(region, write_fleet(region, NAME, FILE))
-        yield region
 
 
 @pytest.mark.slow
 def test_an_update_keeps_the_number_of_machines_that_a_group_has_come_to(region: Region) -> None:
     """Azure's provider sends all of a scale set with each change of it."""
+    bring_up(region, write_fleet(region))
     with pretend_nodes(region):
         region.cli.ok("scale", NAME, "cpu", "3", timeout=SECONDS)
     file = region.cli.cwd / FILE
     text = file.read_text().replace('"count": 2', '"count": 3')
     file.write_text(f"{text}tags: {{team: climate}}\n")
     region.proxy.clear()
-    bring_up(region, FILE)
+    bring_up(region)
     (scale_set,) = list_things(region.client, NAME, "Microsoft.Compute/virtualMachineScaleSets")
     assert scale_set["tags"]["team"] == "climate"
     sent = [

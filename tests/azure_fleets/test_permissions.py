@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from azure_calls import BLOB, ENTRA, VAULT
 from azure_fleets.region import Region
-from clouds.pretend import pretend_nodes
-from clouds.region import open_region
-from engine.engine import Engine
+from clouds.fleets import live_through
 from machines.azure.azure import LOCATION, SCOPE, SUBSCRIPTION
 
 ROLE = Path(__file__).parents[2] / "docs/_data/azure-role.json"
@@ -50,12 +47,6 @@ UNSEEN = {
 """What the life below may not call, and why it is allowed all the same."""
 
 
-@pytest.fixture
-def region(tmp_path: Path, engine: Engine) -> Iterator[Region]:
-    with open_region(Region, tmp_path, engine) as region:
-        yield region
-
-
 def make_container(region: Region) -> None:
     """A container of somebody's, in a resource group of his."""
     group = f"{SCOPE}/resourceGroups/climate"
@@ -68,33 +59,9 @@ def make_container(region: Region) -> None:
 
 @pytest.mark.slow
 def test_the_role_allows_what_a_fleets_life_needs_and_nothing_without_a_reason(region: Region) -> None:
-    cli = region.cli
     make_container(region)
-    changes = {
-        "workers": json.dumps(
-            [
-                {
-                    "name": "cpu",
-                    "instance_types": [region.small],
-                    "count": 1,
-                    "spot": "fallback",
-                    "placement": "cluster",
-                }
-            ]
-        ),
-        "access": "{mode: ssh, allowed_cidrs: [198.51.100.7/32]}",
-        "data": '{read: ["abfs://era5@weather.dfs.core.windows.net/daily"], storage_accounts: {weather: climate}}',
-    }
-    file = cli.write(region.render_fleet(**changes))
-    cli.ok("doctor", file, timeout=100)
-    with pretend_nodes(region):
-        cli.ok("up", file, "--yes", timeout=200)
-        cli.ok("scale", "research", "cpu", "2", timeout=100)
-    cli.ok("status", "research", timeout=60)
-    cli.ok("logs", "research", timeout=60)
-    cli.ok("preview", file, "--refresh", timeout=200)
-    cli.run("connect", "research", *region.here(), timeout=60)
-    cli.ok("down", "research", timeout=200)
+    data = '{read: ["abfs://era5@weather.dfs.core.windows.net/daily"], storage_accounts: {weather: climate}}'
+    live_through(region, data=data)
     actions = {
         OTHERWISE.get(call.name, call.name)
         for call in region.proxy.calls

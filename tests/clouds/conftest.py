@@ -15,7 +15,6 @@ from azure_fleets.lab import Lab as AzureLab
 from azure_fleets.region import Region as AzureRegion
 from clouds.lab import Lab, open_lab
 from clouds.region import Region, open_region
-from clouds.sweeps import FULL
 from engine.engine import Engine
 from gcp.lab import Lab as GcpLab
 from gcp.region import Region as GcpRegion
@@ -23,7 +22,7 @@ from image.built import BuiltImage
 from image.conftest import FIRST_SECONDS, image
 from machines import require_machines
 from machines.requirements import CLOUD_TOOLS
-from patience import STRICT
+from patience import FULL, STRICT
 
 __all__ = ["image"]
 

@@ -11,6 +11,7 @@ from clouds.region import Region
 NAME = "research"
 FILE = "fleet.yaml"
 SECONDS = 300.0
+ACCESS = "{mode: ssh, allowed_cidrs: [198.51.100.7/32]}"
 
 
 def render_groups(*groups: dict[str, Any]) -> str:
@@ -21,8 +22,7 @@ def render_groups(*groups: dict[str, Any]) -> str:
 def write_fleet(region: Region, name: str = NAME, file: str = FILE) -> str:
     """With a key, an address and a placement group, beside what a private network needs."""
     group = {"name": "cpu", "instance_types": [region.small], "count": 2, "placement": "cluster"}
-    access = "{mode: ssh, allowed_cidrs: [198.51.100.7/32]}"
-    return region.cli.write(region.render_fleet(name, access=access, workers=render_groups(group)), file)
+    return region.cli.write(region.render_fleet(name, access=ACCESS, workers=render_groups(group)), file)
 
 
 def bring_up(region: Region, file: str = FILE) -> str:
@@ -31,6 +31,25 @@ def bring_up(region: Region, file: str = FILE) -> str:
         done = region.cli.run("up", file, "--yes", timeout=SECONDS)
     assert done.returncode == 0, done.stderr
     return done.stderr
+
+
+def live_through(region: Region, **changes: str) -> None:
+    """A fleet's whole life: every command that asks the cloud for something, of a fleet with all that it may have.
+
+    Args:
+        changes: of its file, as `Region.render_fleet` takes them.
+    """
+    group = {"name": "cpu", "instance_types": [region.small], "count": 1, "spot": "fallback", "placement": "cluster"}
+    rendered = region.render_fleet(NAME, **{"access": ACCESS, "workers": render_groups(group), **changes})
+    file = region.cli.write(rendered, FILE)
+    region.cli.ok("doctor", file, timeout=SECONDS)
+    bring_up(region)
+    with pretend_nodes(region):
+        region.cli.ok("scale", NAME, "cpu", "2", timeout=SECONDS)
+    for command in (("status", NAME), ("logs", NAME), ("preview", file, "--refresh")):
+        region.cli.ok(*command, timeout=SECONDS)
+    region.cli.run("connect", NAME, *region.here(), timeout=60)
+    take_down(region)
 
 
 def take_down(region: Region, name: str = NAME) -> str:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-
-FULL = os.environ.get("DASKFLEET_FULL_SWEEP") == "1"
-"""Whether every case is wanted: half an hour."""
 
 THREADS = 2
 

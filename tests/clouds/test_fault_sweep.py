@@ -14,7 +14,8 @@ from cloud_calls import Call, Refusal
 from clouds.fleets import FILE, NAME, SECONDS, assert_nothing_is_left, bring_up, take_down, write_fleet
 from clouds.moments import watched_copy
 from clouds.region import Region
-from clouds.sweeps import FULL, Case, sweep
+from clouds.sweeps import Case, sweep
+from patience import FULL
 
 
 @pytest.fixture(scope="module")

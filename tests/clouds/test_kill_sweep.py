@@ -17,8 +17,9 @@ from clouds.fleets import FILE, NAME, SECONDS, assert_nothing_is_left, bring_up,
 from clouds.moments import Moment, copy_region, record_moments, watched_copy
 from clouds.pretend import pretend_nodes
 from clouds.region import Region
-from clouds.sweeps import FULL, Case, sweep
+from clouds.sweeps import Case, sweep
 from harness import await_true
+from patience import FULL
 
 
 @pytest.fixture(scope="module")

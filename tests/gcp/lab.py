@@ -16,7 +16,7 @@ from machines import Network
 from machines.gcp import PROBER_ADDRESS, GcpCloud, start_google
 from machines.gcp.google import PROJECT
 from machines.gcp.google import REGION as PLACE
-from machines.launching import MachineImage, render_facts
+from machines.launching import render_facts
 from machines.metadata_service import METADATA_ADDRESS
 
 __all__ = ["CIDR", "CLIENT", "Lab", "open_lab"]
@@ -40,7 +40,7 @@ class Lab(clouds.Lab):
 
     def register_image(self, name: str, **changes: str) -> None:
         facts = {**render_facts(self.image.manifest), "family": name, **changes}
-        self.cloud.register_image(name, MachineImage(root=self.image.root), facts)
+        self.cloud.register_image(name, self.image.root, facts)
 
     def find_tagged(self, fleet: str) -> list[str]:
         return find_tagged(self.cloud.client, PROJECT, PLACE, fleet)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from clouds.pretend import pretend_nodes
-from clouds.region import open_region
-from engine.engine import Engine
+from clouds.fleets import live_through
 from gcp.region import Region
 from machines.gcp.google import PROJECT
 
@@ -73,32 +70,11 @@ UNSEEN = {
 """What the life below may not call, and why it is allowed all the same."""
 
 
-@pytest.fixture
-def region(tmp_path: Path, engine: Engine) -> Iterator[Region]:
-    with open_region(Region, tmp_path, engine) as region:
-        yield region
-
-
 @pytest.mark.slow
 def test_the_permissions_allow_what_a_fleets_life_needs_and_nothing_without_a_reason(region: Region) -> None:
-    cli = region.cli
     bucket = {"name": "era5", "location": "EU", "iamConfiguration": {"uniformBucketLevelAccess": {"enabled": True}}}
     region.client.call("POST", "/storage/v1/b", bucket, project=PROJECT)
-    changes = {
-        "workers": "[{name: cpu, instance_types: [c3-standard-4], count: 1, spot: fallback, placement: cluster}]",
-        "access": "{mode: ssh, allowed_cidrs: [198.51.100.7/32]}",
-        "data": '{read: ["gs://era5/daily"]}',
-    }
-    file = cli.write(region.render_fleet(**changes))
-    cli.ok("doctor", file, timeout=100)
-    with pretend_nodes(region):
-        cli.ok("up", file, "--yes", timeout=200)
-        cli.ok("scale", "research", "cpu", "2", timeout=100)
-    cli.ok("status", "research", timeout=60)
-    cli.ok("logs", "research", timeout=60)
-    cli.ok("preview", file, "--refresh", timeout=200)
-    cli.run("connect", "research", *region.here(), timeout=60)
-    cli.ok("down", "research", timeout=200)
+    live_through(region, data='{read: ["gs://era5/daily"]}')
     needed = {permission for call in region.proxy.names() for permission in translate(call)}
     wanted = sorted({*needed, *BESIDES, *UNSEEN})
     if os.environ.get("DASKFLEET_UPDATE_GOLDEN") == "1":

@@ -18,7 +18,7 @@ from image.built import BuiltImage
 from image.fleet import FLEET, SCHEDULER_ADDRESS, Cloud, open_cloud
 from machines import require_machines
 from machines.aws import AwsCloud
-from machines.launching import MachineImage, render_facts
+from machines.launching import render_facts
 from machines.requirements import CLOUD_TOOLS
 
 SUBNET = "10.77.0.0/24"
@@ -73,7 +73,7 @@ def fleet(tmp_path: Path, image: BuiltImage) -> Iterator[AwsFleet]:
     require_machines(*CLOUD_TOOLS)
     with open_cloud(tmp_path, image) as cloud:
         aws = AwsCloud(cloud.network, cloud.aws)
-        ami = aws.register_image("daskfleet", MachineImage(root=image.root), render_facts(image.manifest))
+        ami = aws.register_image("daskfleet", image.root, render_facts(image.manifest))
         vpc = aws.call("ec2", "create_vpc", CidrBlock="10.77.0.0/16")["Vpc"]["VpcId"]
         subnet = aws.call("ec2", "create_subnet", VpcId=vpc, CidrBlock=SUBNET)["Subnet"]["SubnetId"]
         groups = make_security_groups(aws, vpc)

@@ -12,14 +12,13 @@ from typing import Any
 import pytest
 
 from harness import await_true
-from machines import Container, Network, VirtualMachine, require_machines
+from machines import Container, Network, require_machines
 from machines.aws import AwsCloud
-from machines.base import find_kernel, make_base_disk
-from machines.launching import LaunchFailed, MachineImage
+from machines.launching import LaunchFailed
 from machines.leftovers import find_leftovers
 from machines.metadata import start_aws
 from machines.metadata_service import METADATA_ADDRESS
-from machines.requirements import CLOUD_TOOLS, VIRTUAL_TOOLS
+from machines.requirements import CLOUD_TOOLS
 from machines_library.probes import CONNECT, LISTEN, PORT
 from machines_library.test_metadata import ask
 
@@ -55,7 +54,7 @@ class Lab:
         """The same, and its machine once that has booted."""
         instance = self.run(**options)
         self.cloud.await_machine(instance)
-        return instance, self.cloud.container(instance)
+        return instance, self.cloud.machine(instance)
 
     def terminate(self, *instances: str) -> None:
         self.cloud.call("ec2", "terminate_instances", InstanceIds=list(instances))
@@ -114,7 +113,7 @@ class Lab:
 
 def open_lab(network: Network, root: Path) -> Lab:
     cloud = AwsCloud(network, start_aws(network))
-    image = cloud.register_image("small", MachineImage(root=root), {"family": "small", "version": "202611240000"})
+    image = cloud.register_image("small", root, {"family": "small", "version": "202611240000"})
     vpc = cloud.call("ec2", "create_vpc", CidrBlock=str(network.subnet))["Vpc"]["VpcId"]
     place = {"VpcId": vpc, "CidrBlock": "10.77.1.0/24", "AvailabilityZone": "eu-west-1a"}
     subnet = cloud.call("ec2", "create_subnet", **place)["Subnet"]["SubnetId"]
@@ -217,7 +216,7 @@ def test_a_group_grows_and_shrinks_and_its_machines_have_what_its_template_gives
     lab.set_size("grown", 3)
     (third,) = set(lab.cloud.running("grown")) - set(first)
     lab.cloud.await_machine(third)
-    machine = lab.cloud.container(third)
+    machine = lab.cloud.machine(third)
     assert machine.exec(["cat", "/etc/greeting"]).stdout == "hello"
     role, tag = "/latest/meta-data/iam/security-credentials/", "/latest/meta-data/tags/instance/daskfleet:group"
     answers = ask(machine, role, tag)
@@ -237,7 +236,7 @@ def test_a_machine_that_powers_itself_off_is_replaced_by_its_group_and_so_is_one
     (instance,) = lab.cloud.running("held")
     lab.cloud.await_machine(instance)
     for end in (lambda machine: machine.exec(["systemctl", "poweroff"]), lambda machine: machine.kill()):
-        end(lab.cloud.container(instance))
+        end(lab.cloud.machine(instance))
         lab.cloud.await_gone(instance)
         (instance,) = lab.cloud.running("held")
         lab.cloud.await_machine(instance)
@@ -289,7 +288,7 @@ def test_a_rule_for_a_group_lets_its_members_in_and_nobody_else(lab: Lab):
     instances = [lab.run(SecurityGroupIds=[each]) for each in (inner, outer, inner)]
     for instance in instances:
         lab.cloud.await_machine(instance)
-    server, member, stranger = map(lab.cloud.container, instances)
+    server, member, stranger = map(lab.cloud.machine, instances)
     listen(server)
     assert connect(member, server.address) == "answer"
     assert connect(stranger, server.address) == ""
@@ -322,25 +321,6 @@ def test_an_instance_may_run_and_have_no_machine(lab: Lab):
     with pytest.raises(LookupError, match="has no machine"):
         lab.cloud.machine(instance)
     lab.terminate(instance, other)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_an_instance_of_an_image_with_a_disk_is_a_virtual_machine(lab: Lab, root: Path, tmp_path: Path):
-    require_machines(*VIRTUAL_TOOLS, "qemu-img", "mkfs.ext4")
-    disk = make_base_disk(root, tmp_path / "disk.qcow2")
-    image = MachineImage(disk=disk, boot=find_kernel(root), cpus=2, memory=512)
-    show = "#cloud-config\nruncmd: [[sh, -c, 'hostname; cat /var/lib/daskfleet/.aws/config']]\n"
-    instance = lab.run(ImageId=lab.cloud.register_image("virtual", image), UserData=show)
-    machine = lab.cloud.await_machine(instance, 600)
-    assert isinstance(machine, VirtualMachine)
-    console = machine.await_console("endpoint_url", 60 * machine.patience)
-    assert f"ip-{machine.address.replace('.', '-')}\n" in console
-    assert f"endpoint_url = {lab.cloud.aws.services.endpoint_url}" in console
-    lab.cloud.call("ec2", "terminate_instances", InstanceIds=[instance])
-    lab.cloud.await_gone(instance, 60 * machine.patience)
-    assert machine.process.returncode == 0
-    disk.unlink()
 
 
 def test_the_image_has_its_tags_and_its_architecture(lab: Lab):

@@ -18,7 +18,7 @@ from harness import await_true
 from machines import Container, Network, require_machines
 from machines.azure import AzureCloud, start_azure
 from machines.azure.images import GALLERY
-from machines.launching import LaunchFailed, MachineImage
+from machines.launching import LaunchFailed
 from machines.leftovers import find_leftovers
 from machines.metadata_service import METADATA_ADDRESS
 from machines.requirements import CLOUD_TOOLS
@@ -138,7 +138,7 @@ class Lab:
         """The same, and its machine once that has booted."""
         self.run(name, **changes)
         self.cloud.await_machine(name)
-        return self.cloud.container(name)
+        return self.cloud.machine(name)
 
     def describe(self, image: str = "") -> dict[str, Any]:
         """What virtual machines and those of scale sets are alike."""
@@ -248,7 +248,7 @@ def render_rule(priority: int, **changes: Any) -> dict[str, Any]:
 
 def open_lab(network: Network, root: Path) -> Lab:
     cloud = AzureCloud(network, start_azure(network))
-    image, _ = cloud.register_image("small", MachineImage(root=root), {"family": "small", "version": "202611240000"})
+    image, _ = cloud.register_image("small", root, {"family": "small", "version": "202611240000"})
     group = f"{cloud.scope}/resourceGroups/machines"
     cloud.call("PUT", group, {"location": cloud.location})
     lab = Lab(cloud, image, "", group, f"{group}/providers/{SECURITY_GROUPS}/machines")
@@ -363,7 +363,7 @@ def test_a_spot_machine_that_is_evicted_is_told_and_goes_and_its_scale_set_wants
     lab.make_scale_set("spot", 1, **spot)
     (instance,) = lab.await_size("spot", 1)
     lab.cloud.await_machine(instance)
-    machine = lab.cloud.container(instance)
+    machine = lab.cloud.machine(instance)
     watch(machine)
     vm = lab.cloud.list_instances()[instance].vm
     lab.cloud.announce_preemption(instance, seconds=4)
@@ -379,7 +379,7 @@ def test_a_machine_that_is_deleted_is_told_before_where_its_scale_set_wants_that
     lab.make_scale_set("warned", 1, scheduledEventsProfile=notice)
     (instance,) = lab.await_size("warned", 1)
     lab.cloud.await_machine(instance)
-    machine = lab.cloud.container(instance)
+    machine = lab.cloud.machine(instance)
     watch(machine)
     vm = lab.cloud.list_instances()[instance].vm
     lab.set_size("warned", 0)
@@ -397,7 +397,7 @@ def test_a_scale_set_grows_and_shrinks_and_its_machines_have_what_its_profile_gi
     lab.set_size("grown", 3)
     (third,) = set(lab.await_size("grown", 3)) - set(first)
     lab.cloud.await_machine(third)
-    machine = lab.cloud.container(third)
+    machine = lab.cloud.machine(third)
     assert machine.name.startswith("grown-")
     assert machine.exec(["hostname"]).stdout == f"{machine.name}\n"
     assert machine.exec(["cat", "/etc/greeting"]).stdout == "hello"
@@ -451,7 +451,7 @@ def test_a_machine_that_does_not_say_any_more_that_it_is_well_is_made_anew_by_it
     lab.make_scale_set("well", 1, properties=repairs, extensionProfile={"extensions": [extension]})
     (instance,) = lab.await_size("well", 1)
     lab.cloud.await_machine(instance)
-    machine = lab.cloud.container(instance)
+    machine = lab.cloud.machine(instance)
     machine.exec(["mkdir", "/run/well"])
     machine.exec(["touch", "/run/well/health"])
     serve = ["python3", "-m", "http.server", str(HEALTH_PORT), "--bind", "127.0.0.1", "--directory", "/run/well"]
@@ -496,7 +496,7 @@ def test_a_rule_for_application_groups_lets_the_machines_of_one_in_and_nobody_el
         lab.run(name, applications=(application,))
     for name in ("server", "member", "stranger"):
         lab.cloud.await_machine(name)
-    server, member, stranger = map(lab.cloud.container, ("server", "member", "stranger"))
+    server, member, stranger = map(lab.cloud.machine, ("server", "member", "stranger"))
     listen_there(lab, server, member)
     assert connect(member, server.address) == "answer"
     assert connect(stranger, server.address) == ""
@@ -544,11 +544,6 @@ def test_a_virtual_machine_may_run_and_have_no_machine(lab: Lab):
     with pytest.raises(LookupError, match="has no machine"):
         lab.cloud.machine("silent")
     lab.delete("silent", "loud")
-
-
-def test_an_image_with_a_disk_alone_is_refused(lab: Lab, tmp_path: Path):
-    with pytest.raises(ValueError, match="machines of Azure are containers"):
-        lab.cloud.register_image("virtual", MachineImage(disk=tmp_path / "disk.qcow2"))
 
 
 def test_an_image_is_found_by_its_name_and_by_its_family_and_has_its_tags(lab: Lab):

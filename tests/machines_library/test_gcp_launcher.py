@@ -14,7 +14,7 @@ from google_client import GoogleRefusal
 from harness import await_true
 from machines import Container, Network, require_machines
 from machines.gcp import PROBER_ADDRESS, GcpCloud, start_google
-from machines.launching import LaunchFailed, MachineImage
+from machines.launching import LaunchFailed
 from machines.leftovers import find_leftovers
 from machines.metadata_service import METADATA_ADDRESS
 from machines.requirements import CLOUD_TOOLS
@@ -120,7 +120,7 @@ class Lab:
         """The same, and its machine once that has booted."""
         self.run(name, **changes)
         self.cloud.await_machine(name)
-        return self.cloud.container(name)
+        return self.cloud.machine(name)
 
     @property
     def instances(self) -> str:
@@ -179,7 +179,7 @@ class Lab:
 
 def open_lab(network: Network, root: Path) -> Lab:
     cloud = GcpCloud(network, start_google(network))
-    image = cloud.register_image("small", MachineImage(root=root), {"family": "small", "version": "202611240000"})
+    image = cloud.register_image("small", root, {"family": "small", "version": "202611240000"})
     body = {"name": "net", "autoCreateSubnetworks": False}
     cloud.change("POST", f"{cloud.compute}/global/networks", body)
     path = f"projects/{cloud.project}/global/networks/net"
@@ -335,7 +335,7 @@ def test_a_group_grows_and_shrinks_and_its_machines_have_what_its_template_gives
     lab.set_size("grown", 3)
     (third,) = set(lab.await_size("grown", 3)) - set(first)
     lab.cloud.await_machine(third)
-    machine = lab.cloud.container(third)
+    machine = lab.cloud.machine(third)
     assert machine.exec(["cat", "/etc/greeting"]).stdout == "hello"
     path = "instance/service-accounts/default/email"
     assert ask(machine, path)[path] == email
@@ -353,7 +353,7 @@ def test_a_machine_that_powers_itself_off_is_replaced_by_its_group_and_so_is_one
     (instance,) = lab.await_size("held", 1)
     lab.cloud.await_machine(instance)
     for end in (lambda machine: machine.exec(["systemctl", "poweroff"]), lambda machine: machine.kill()):
-        end(lab.cloud.container(instance))
+        end(lab.cloud.machine(instance))
         lab.cloud.await_gone(instance)
         (instance,) = await_true(
             lambda before=instance: [each for each in lab.cloud.running("held") if each != before], "another"
@@ -431,7 +431,7 @@ def test_a_rule_for_service_accounts_lets_the_machines_of_one_in_and_nobody_else
         lab.run(name, account=account)
     for name in ("server", "member", "stranger"):
         lab.cloud.await_machine(name)
-    server, member, stranger = map(lab.cloud.container, ("server", "member", "stranger"))
+    server, member, stranger = map(lab.cloud.machine, ("server", "member", "stranger"))
     listen(server)
     assert connect(member, server.address) == "answer"
     assert connect(stranger, server.address) == ""
@@ -467,11 +467,6 @@ def test_an_instance_may_run_and_have_no_machine(lab: Lab):
     with pytest.raises(LookupError, match="has no machine"):
         lab.cloud.machine("silent")
     lab.delete("silent", "loud")
-
-
-def test_an_image_with_a_disk_alone_is_refused(lab: Lab, tmp_path: Path):
-    with pytest.raises(ValueError, match="machines of Google Cloud are containers"):
-        lab.cloud.register_image("virtual", MachineImage(disk=tmp_path / "disk.qcow2"))
 
 
 def test_the_image_has_its_labels_and_its_architecture(lab: Lab):

@@ -6,11 +6,12 @@ import datetime
 import json
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from machines.aws.images import register_image
 from machines.aws.watched import WatchedAws
-from machines.launching import Launcher, MachineCloud, MachineImage
+from machines.launching import Launcher, MachineCloud
 from machines.metadata import AWS, REGION
 from machines.network import Network
 
@@ -23,7 +24,7 @@ class AwsCloud(MachineCloud):
 
         with Network("10.77.0.0/16", addresses=[METADATA_ADDRESS]) as network:
             cloud = AwsCloud(network, start_aws(network))
-            image = cloud.register_image("lab", MachineImage(root=root), {"family": "lab"})
+            image = cloud.register_image("lab", root, {"family": "lab"})
             answer = cloud.call("ec2", "run_instances", ImageId=image, MinCount=1, MaxCount=1, SubnetId=…, UserData=…)
             machine = cloud.await_machine(answer["Instances"][0]["InstanceId"])
 
@@ -50,15 +51,16 @@ class AwsCloud(MachineCloud):
         return self.aws.services.call(service, operation, region=self.region, **arguments)
 
     def register_image(
-        self, name: str, image: MachineImage, facts: Mapping[str, str] | None = None, *, arch: str = "x86_64"
+        self, name: str, root: Path, facts: Mapping[str, str] | None = None, *, arch: str = "x86_64"
     ) -> str:
         """Make an image of the account's own that instances boot from; returns its id.
 
         Args:
+            root: folder with its root file system.
             facts: what its tags say, without `daskfleet:`; see `render_facts`.
         """
         ami = register_image(self.aws.services.client("ec2", region=self.region), name, facts or {}, arch)
-        self._launcher.images[ami] = image
+        self._launcher.images[ami] = root
         return ami
 
     # What happens to instances

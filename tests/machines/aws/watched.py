@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-import yaml
-
 from machines.aws.instances import AwsInstance, Instances, is_refusal
 from machines.aws.security_groups import plan_filter
 from machines.launching.launch import Launch, LaunchFailed
@@ -20,8 +18,7 @@ from machines.network import Network
 USER_DATA_BYTES = 16 * 1024
 
 ENDPOINT_DROP_IN = "/etc/systemd/system/daskfleet-node.service.d/90-endpoint.conf"
-ENDPOINT_SETTINGS = "/var/lib/daskfleet/.aws/config"
-"""Where the node of a virtual machine looks for AWS's settings: nothing can be bound into it."""
+"""Tells the node of a machine where in this network AWS is."""
 
 
 class WatchedAws:
@@ -56,7 +53,6 @@ class WatchedAws:
             user_data=text,
             public_keys=[] if key is None else [key],
             files={ENDPOINT_DROP_IN: f"[Service]\nEnvironment=AWS_ENDPOINT_URL={endpoint_url}\n"},
-            disk_user_data=add_endpoint(text or "#cloud-config\n{}\n", endpoint_url),
         )
 
     def is_refusal(self, error: Exception) -> bool:
@@ -114,12 +110,3 @@ class WatchedAws:
             return data.decode() or None
         except UnicodeDecodeError:
             raise LaunchFailed("its user-data is no text, which machines here do not take") from None
-
-
-def add_endpoint(user_data: str, endpoint_url: str) -> str:
-    """User-data that also writes where the node finds AWS."""
-    if not user_data.startswith("#cloud-config"):
-        return user_data
-    config = yaml.safe_load(user_data) or {}
-    file = {"path": ENDPOINT_SETTINGS, "content": f"[default]\nendpoint_url = {endpoint_url}\n"}
-    return "#cloud-config\n" + yaml.safe_dump({**config, "write_files": [*config.get("write_files", []), file]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from azure_cloud.client import AzureClient
@@ -12,7 +13,7 @@ from machines.azure.images import register_image
 from machines.azure.instances import AzureInstance
 from machines.azure.metadata import PREEMPT
 from machines.azure.watched import WatchedAzure, render_begin
-from machines.launching import Launcher, MachineCloud, MachineImage
+from machines.launching import Launcher, MachineCloud
 from machines.network import Network
 
 EVICTION_SECONDS = 30.0
@@ -24,7 +25,7 @@ class AzureCloud(MachineCloud):
 
         with Network("10.78.0.0/16", addresses=[METADATA_ADDRESS]) as network:
             cloud = AzureCloud(network, start_azure(network))
-            image, _ = cloud.register_image("lab", MachineImage(root=root), {"family": "lab"})
+            image, _ = cloud.register_image("lab", root, {"family": "lab"})
             cloud.change("PUT", f"{group}/providers/Microsoft.Compute/virtualMachines/one", {"location": …})
             machine = cloud.await_machine("one")
 
@@ -72,18 +73,17 @@ class AzureCloud(MachineCloud):
         return self.client.change(method, path, body, **query)
 
     def register_image(
-        self, name: str, image: MachineImage, facts: Mapping[str, str] | None = None, *, arch: str = "x86_64"
+        self, name: str, root: Path, facts: Mapping[str, str] | None = None, *, arch: str = "x86_64"
     ) -> list[str]:
         """Make image definitions that machines boot from; returns their identifiers, that of the name first.
 
         Args:
+            root: folder with its root file system.
             facts: what their tags say, without `daskfleet-`; see `render_facts`. With a family, there is also the
                 definition by which that is found.
         """
-        if image.root is None:
-            raise ValueError("machines of Azure are containers; give the image's root file system")
         definitions = register_image(self.client, self.location, name, facts or {}, arch)
-        self._launcher.images |= dict.fromkeys(definitions, image)
+        self._launcher.images |= dict.fromkeys(definitions, root)
         return definitions
 
     def set_health_pace(self, pace: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from google_client import GoogleClient
@@ -12,7 +13,7 @@ from machines.gcp.health import Prober
 from machines.gcp.images import register_image
 from machines.gcp.instances import GcpInstance
 from machines.gcp.watched import WatchedGcp
-from machines.launching import Launcher, MachineCloud, MachineImage
+from machines.launching import Launcher, MachineCloud
 from machines.network import Network
 
 PREEMPTION_SECONDS = 30.0
@@ -27,7 +28,7 @@ class GcpCloud(MachineCloud):
 
         with Network("10.78.0.0/16", addresses=[METADATA_ADDRESS, PROBER_ADDRESS]) as network:
             cloud = GcpCloud(network, start_google(network))
-            image = cloud.register_image("lab", MachineImage(root=root), {"family": "lab"})
+            image = cloud.register_image("lab", root, {"family": "lab"})
             cloud.change("POST", f"{cloud.compute}/zones/europe-west4-a/instances", {"name": "one", …})
             machine = cloud.await_machine("one")
 
@@ -75,17 +76,16 @@ class GcpCloud(MachineCloud):
         return self.client.change(method, path, body, **query)
 
     def register_image(
-        self, name: str, image: MachineImage, facts: Mapping[str, str] | None = None, *, arch: str = "x86_64"
+        self, name: str, root: Path, facts: Mapping[str, str] | None = None, *, arch: str = "x86_64"
     ) -> str:
         """Make an image of the project's own that instances boot from; returns its path, `projects/lab/global/…`.
 
         Args:
+            root: folder with its root file system.
             facts: what its labels say, without `daskfleet-`; see `render_facts`.
         """
-        if image.root is None:
-            raise ValueError("machines of Google Cloud are containers; give the image's root file system")
         path = register_image(self.client, self.project, name, facts or {}, arch)
-        self._launcher.images[name] = image
+        self._launcher.images[name] = root
         return path
 
     def set_health_pace(self, pace: float) -> None:

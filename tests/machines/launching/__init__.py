@@ -6,7 +6,7 @@ A cloud says what it has (`Watched`), the `Launcher` has machines follow, and a 
 from __future__ import annotations
 
 from machines.launching.cloud import MachineCloud
-from machines.launching.images import MachineImage, render_facts
+from machines.launching.images import render_facts
 from machines.launching.launch import LaunchFailed
 from machines.launching.launcher import Launcher
 from machines.launching.watched import Boot, Instance, Watched
@@ -17,7 +17,6 @@ __all__ = [
     "LaunchFailed",
     "Launcher",
     "MachineCloud",
-    "MachineImage",
     "Watched",
     "render_facts",
 ]

@@ -9,7 +9,7 @@ from machines.console import tail_console
 from machines.container import Container
 from machines.launching.launch import Launch, LaunchFailed
 from machines.launching.launcher import Launcher
-from machines.machine import MachineTimeout, ProcessMachine
+from machines.machine import MachineTimeout
 from machines.network import Network
 from patience import PATIENCE
 
@@ -39,7 +39,7 @@ class MachineCloud:
         found = self._launcher.cloud.list_living().values()
         return [each.id for each in found if each.runs and group in (None, each.group)]
 
-    def machine(self, instance: str) -> ProcessMachine:
+    def machine(self, instance: str) -> Container:
         """The newest machine of an instance, also after its end.
 
         Raises:
@@ -50,12 +50,6 @@ class MachineCloud:
             raise LookupError(f"instance {instance} has no machine, or none yet")
         return machine
 
-    def container(self, instance: str) -> Container:
-        """The same, where it is a container."""
-        machine = self.machine(instance)
-        assert isinstance(machine, Container), machine
-        return machine
-
     def console(self, instance: str) -> str:
         """What the machine of an instance wrote, or why there is none; also after its end."""
         launch = self._find(instance)
@@ -63,7 +57,7 @@ class MachineCloud:
 
     # Waiting
 
-    def await_machine(self, instance: str, timeout: float = 90.0) -> ProcessMachine:
+    def await_machine(self, instance: str, timeout: float = 90.0) -> Container:
         """Wait until the machine of an instance has booted; its own units may still be busy.
 
         Raises:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from machines.container import start_container
-from machines.launching.images import MachineImage
+from machines.container import Container, start_container
 from machines.launching.watched import Boot, Instance
-from machines.machine import ProcessMachine
 from machines.network import Network
-from machines.virtual import start_virtual_machine
 
 BOOTED = ("Reached target getty.target", " login: ")
 """On the console of a machine that has booted, one of them. What its own units do may take any time more."""
 
 BOOT_SECONDS = 60.0
-"""For so long a machine counts as booting at most; other machines than containers `patience` times as long."""
+"""For so long a machine counts as booting at most."""
 
 POLL_SECONDS = 0.05
 
@@ -35,7 +33,7 @@ class Launch:
 
     instance: Instance
     """As its cloud described it when it was last alive."""
-    machine: ProcessMachine | None = None
+    machine: Container | None = None
     booted: threading.Event = field(default_factory=threading.Event)
     """It has booted, or cannot."""
     introduced: bool = False
@@ -72,38 +70,22 @@ class Launch:
         self.booted.set()
 
 
-def switch_on(network: Network, instance: Instance, boot: Boot, image: MachineImage) -> ProcessMachine:
-    """A machine that is an instance.
+def switch_on(network: Network, instance: Instance, boot: Boot, root: Path) -> Container:
+    """A machine that is an instance, from the root file system of its image.
 
     Raises:
-        LaunchFailed: its address is not in the network, or is taken; or it cannot be what its image is for.
+        LaunchFailed: its address is not in the network, or is taken.
     """
     try:
-        if image.root is not None:
-            return start_container(
-                network,
-                image.root,
-                instance.name,
-                user_data=boot.user_data or NO_USER_DATA,
-                address=instance.address,
-                instance_id=instance.id,
-                public_keys=boot.public_keys,
-                files=boot.files,
-            )
-        if boot.disk_user_data is None:
-            raise LaunchFailed("its image has a disk only, and this cloud's machines are containers")
-        assert image.disk is not None
-        return start_virtual_machine(
+        return start_container(
             network,
-            image.disk,
+            root,
             instance.name,
-            user_data=boot.disk_user_data,
+            user_data=boot.user_data or NO_USER_DATA,
             address=instance.address,
             instance_id=instance.id,
             public_keys=boot.public_keys,
-            cpus=image.cpus,
-            memory=image.memory,
-            boot=image.boot,
+            files=boot.files,
         )
     except ValueError as error:
         raise LaunchFailed(str(error)) from None
@@ -113,7 +95,7 @@ def await_boot(launch: Launch, end: threading.Event) -> None:
     """Wait while the machine of a launch boots, or until it need not any more."""
     machine = launch.machine
     assert machine is not None
-    deadline = time.monotonic() + BOOT_SECONDS * machine.patience
+    deadline = time.monotonic() + BOOT_SECONDS
     while machine.is_running() and time.monotonic() < deadline:
         console = machine.console()
         if any(text in console for text in BOOTED) or launch.ending or end.wait(POLL_SECONDS):

@@ -7,8 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
-from machines.launching.images import MachineImage
 from machines.launching.launch import Launch, LaunchFailed, await_boot, switch_on
 from machines.launching.packet_filter import render_table
 from machines.launching.watched import Instance, Watched
@@ -39,7 +39,8 @@ class Launcher:
     """Watches until it is closed: before the machines of its network are."""
 
     def __init__(self, network: Network, cloud: Watched) -> None:
-        self.images: dict[str, MachineImage] = {}
+        self.images: dict[str, Path] = {}
+        """The root file system of each."""
         self.never_boot: set[str] = set()
         self.power_off_seconds = POWER_OFF_SECONDS
         self.cloud = cloud
@@ -176,14 +177,14 @@ class Launcher:
             LaunchFailed: it cannot boot.
         """
         instance = launch.instance
-        image = self.images.get(instance.image)
-        if image is None:
+        root = self.images.get(instance.image)
+        if root is None:
             raise LaunchFailed(f"its image {instance.image} was not registered; registered are {list(self.images)}")
         boot = self.cloud.prepare(instance)
         self.cloud.follow(launch)
         launch.introduced = True
         if self.never_boot.isdisjoint({instance.type, instance.image}):
-            launch.machine = switch_on(self._network, instance, boot, image)
+            launch.machine = switch_on(self._network, instance, boot, root)
 
     def _end_launch(self, launch: Launch) -> None:
         launch.ending = True
@@ -194,7 +195,7 @@ class Launcher:
         with launch.lock:
             if launch.machine is not None:
                 with contextlib.suppress(MachineTimeout):
-                    launch.machine.power_off(timeout=seconds * launch.machine.patience)
+                    launch.machine.power_off(timeout=seconds)
                 launch.machine.close()
             self.cloud.forget(launch)
             launch.closed = True

@@ -52,8 +52,6 @@ class Boot:
     public_keys: Sequence[str] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     """Texts by their paths on a container, each machine's own: where in this network its cloud is."""
-    disk_user_data: str | None = None
-    """User-data of a virtual machine, into which no files can be put; `None` is that it cannot be one."""
 
 
 class Watched(Protocol):
