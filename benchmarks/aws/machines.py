@@ -135,8 +135,8 @@ def _split(begin: float, runs: list[tuple[str, float, float]]) -> dict[str, floa
 
 def _build_peer() -> tuple[Path, str]:
     """The interpreter of an environment with dask-cloudprovider, made if it is not there, and its version."""
-    from go_programs import keep_programs
     from harness import find_cache
+    from kept import keep
 
     pins = PROGRAM.with_suffix(".txt")
     text = pins.read_text()
@@ -161,4 +161,4 @@ def _build_peer() -> tuple[Path, str]:
         except subprocess.CalledProcessError as error:
             raise BenchmarkFailed(f"dask-cloudprovider cannot be installed: {error}") from None
 
-    return keep_programs(find_cache(), "dask-cloudprovider", name, build) / "bin" / "python", found[1]
+    return keep(find_cache(), "dask-cloudprovider", name, build) / "bin" / "python", found[1]
