@@ -9,8 +9,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 STRICT ?= 0
 PYTEST_ARGS ?=
-# Tests wait for machines and engines: four at a time keep two processors busy. Those of one file stay together.
-LANES ?= 4
+# Tests wait for machines and engines: three at a time keep two processors busy. Those of one file stay together.
+LANES ?= 3
 # A checkout may be run where writing byte code is switched off: then every start would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
