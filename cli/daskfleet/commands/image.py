@@ -47,11 +47,19 @@ RegionOption = Annotated[
 ]
 ProjectOption = Annotated[
     str | None,
-    typer.Option("--project", metavar="PROJECT", help="Google Cloud: the project; else GOOGLE_CLOUD_PROJECT says it."),
+    typer.Option(
+        "--project",
+        metavar="PROJECT",
+        help="Google Cloud: the project; else GOOGLE_CLOUD_PROJECT or your credentials say it.",
+    ),
 ]
 SubscriptionOption = Annotated[
     str | None,
-    typer.Option("--subscription", metavar="ID", help="Azure: the subscription; else ARM_SUBSCRIPTION_ID says it."),
+    typer.Option(
+        "--subscription",
+        metavar="ID",
+        help="Azure: the subscription; else ARM_SUBSCRIPTION_ID or your credentials say it.",
+    ),
 ]
 ImageArgument = Annotated[
     str, typer.Argument(metavar="FAMILY/VERSION", help="The image, as `list` names it.", autocompletion=complete_images)
