@@ -28,6 +28,7 @@ class Lab(clouds.Lab):
 
     region = Region
     cidr = CIDR
+    announces = False
 
     @classmethod
     def open_network(cls) -> Network:
