@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
 from machines.aws.instances import parse_instance
 from machines.aws.security_groups import SecurityGroup, parse_security_group, plan_filter
-from machines.aws.watched import add_endpoint
 from machines.launching.packet_filter import PacketFilter, Policy, Rule
 
 DESCRIBED: dict[str, Any] = {
@@ -72,12 +69,3 @@ def test_a_machine_may_do_what_any_of_its_groups_allows_and_groups_that_are_gone
         },
         {"sg-1": ["10.77.0.10", "10.77.0.11"], "sg-2": ["10.77.0.11"]},
     )
-
-
-def test_user_data_gets_a_file_more_that_says_where_aws_is():
-    text = add_endpoint("#cloud-config\nwrite_files: [{path: /a, content: b}]\n", "http://10.77.0.1:5000")
-    assert text.startswith("#cloud-config\n")
-    first, second = yaml.safe_load(text)["write_files"]
-    assert first == {"path": "/a", "content": "b"}
-    assert second["content"] == "[default]\nendpoint_url = http://10.77.0.1:5000\n"
-    assert add_endpoint("#!/bin/sh\n", "http://10.77.0.1:5000") == "#!/bin/sh\n"
