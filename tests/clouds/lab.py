@@ -35,8 +35,6 @@ class Lab(ABC):
     """The same cloud without machines: for what is the same in both."""
     cidr: ClassVar[str]
     """Addresses of the network."""
-    announces: ClassVar[bool] = True
-    """Whether a machine that is taken away hears of it before its power button is pressed."""
 
     @property
     def machines(self) -> MachineCloud:

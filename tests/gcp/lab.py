@@ -11,6 +11,7 @@ from clouds import lab as clouds
 from engine.engine import Engine
 from gcp.audit import FLEET, audit, find_tagged
 from gcp.region import CIDR, CLIENT, Region
+from harness import await_true
 from image.built import BuiltImage
 from machines import Network
 from machines.gcp import PROBER_ADDRESS, GcpCloud, start_google
@@ -28,7 +29,6 @@ class Lab(clouds.Lab):
 
     region = Region
     cidr = CIDR
-    announces = False
 
     @classmethod
     def open_network(cls) -> Network:
@@ -59,7 +59,11 @@ class Lab(clouds.Lab):
         return identity
 
     def take_away(self, instance: str, seconds: float) -> None:
-        self.cloud.announce_preemption(instance, seconds=seconds)
+        def is_heard() -> bool:
+            return "takes this machine away" in self.cli.ok("logs", "research", "--lines", "500")
+
+        # A node asks each second, and a slow machine could be off before that.
+        self.cloud.announce_preemption(instance, seconds, lambda: await_true(is_heard, "the node hears of it"))
 
     def lose_secret(self, role: str) -> None:
         path = f"/v1/projects/{PROJECT}/secrets"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -94,16 +94,20 @@ class GcpCloud(MachineCloud):
 
     # What happens to instances
 
-    def announce_preemption(self, instance: str, seconds: float = PREEMPTION_SECONDS) -> None:
+    def announce_preemption(
+        self, instance: str, seconds: float = PREEMPTION_SECONDS, await_heard: Callable[[], object] = lambda: None
+    ) -> None:
         """Take an instance away as Spot VMs are: it is told, and its power button is pressed.
 
         Args:
             seconds: when it is off at the latest.
+            await_heard: returns when the button may be pressed; at once if not given.
         """
         launch = self._require(instance)
         launch.power_off_seconds = seconds
         launch.notices = {**launch.notices, "preempted": "TRUE"}
         self._watched.follow(launch)
+        await_heard()
         place = {"zone": launch.instance.zone, "instance": launch.instance.name}
         self.google.services.control("preempt", **place, seconds=seconds)
         if launch.machine is not None:
