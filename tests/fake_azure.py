@@ -5,16 +5,15 @@ It notes what it is asked, and answers as a test wants.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import socket
 import threading
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from fake_server import serve
 
 CLIENT = "0f0e0d0c-1111-2222-3333-444455556666"
 VAULT = "https://df-tests.vault.azure.net"
@@ -231,58 +230,8 @@ def _refuse_blob(status: int, word: str) -> Answer:
 @contextmanager
 def serve_azure(port: int = 0, fake: FakeAzure | None = None) -> Iterator[FakeAzure]:
     fake = fake or FakeAzure()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            self.respond()
-
-        def do_PUT(self) -> None:
-            self.respond()
-
-        def do_HEAD(self) -> None:
-            self.respond()
-
-        def respond(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-            status, headers, data = fake.answer(self.command, self.path, self.headers, body)
-            if status == 0:
-                self.close_connection = True
-                return
-            self.send_response(status)
-            for key, value in {"Content-Length": str(len(data)), **headers}.items():
-                self.send_header(key, value)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(data)
-
-        def log_message(self, *_arguments: Any) -> None:
-            pass
-
-    connections: list[socket.socket] = []
-
-    class Server(ThreadingHTTPServer):
-        def get_request(self) -> tuple[socket.socket, Any]:
-            connection, address = super().get_request()
-            connections.append(connection)
-            return connection, address
-
-        def handle_error(self, *_arguments: Any) -> None:
-            """A client that did not wait for its answer is what some tests are about."""
-
-    server = Server(("127.0.0.1", port), Handler)
-    server.daemon_threads = True
-    fake.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield fake
-    finally:
-        fake.go.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
-        for connection in connections:  # Whose threads would go on answering.
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+    with serve(fake.answer, port) as fake.port:
+        try:
+            yield fake
+        finally:
+            fake.go.set()

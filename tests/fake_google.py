@@ -6,15 +6,14 @@ It notes what it is asked, and answers as a test wants.
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
-import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from fake_server import serve
 
 PROJECT = "tests-1"
 SECRET = f"projects/{PROJECT}/secrets/daskfleet-x-worker"
@@ -133,55 +132,14 @@ def render_refusal(status: int, word: str, reason: str) -> tuple[int, Any]:
 def serve_google(port: int = 0, fake: FakeGoogle | None = None) -> Iterator[FakeGoogle]:
     fake = fake or FakeGoogle()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def respond(method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+        status, answer = fake.answer(method, path, headers, body)
+        if isinstance(answer, str):
+            return status, {"Content-Type": "text/plain"}, answer.encode()
+        return status, {"Content-Type": "application/json; charset=UTF-8"}, json.dumps(answer).encode()
 
-        def do_GET(self) -> None:
-            self.respond()
-
-        def do_POST(self) -> None:
-            self.respond()
-
-        def respond(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-            status, answer = fake.answer(self.command, self.path, self.headers, body)
-            if status == 0:
-                self.close_connection = True
-                return
-            is_text = isinstance(answer, str)
-            data = answer.encode() if is_text else json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "text/plain" if is_text else "application/json; charset=UTF-8")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_arguments: Any) -> None:
-            pass
-
-    connections: list[socket.socket] = []
-
-    class Server(ThreadingHTTPServer):
-        def get_request(self) -> tuple[socket.socket, Any]:
-            connection, address = super().get_request()
-            connections.append(connection)
-            return connection, address
-
-        def handle_error(self, *_arguments: Any) -> None:
-            """A client that did not wait for its answer is what some tests are about."""
-
-    server = Server(("127.0.0.1", port), Handler)
-    server.daemon_threads = True
-    fake.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield fake
-    finally:
-        fake.go.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
-        for connection in connections:  # Whose threads would go on answering.
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+    with serve(respond, port) as fake.port:
+        try:
+            yield fake
+        finally:
+            fake.go.set()
